@@ -222,6 +222,7 @@ typedef struct dw_op {
   float f[2];
 } dw_op;
 
+// What program_new takes.
 typedef struct dw_program_desc {
   uint32_t abi_version;              // DW_ABI_VERSION
   uint32_t tensor_count;

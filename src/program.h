@@ -1,0 +1,98 @@
+// A validated program: what program_new makes of a guest's descriptor.
+//
+// Validation proves, for every value of the parameters between their declared
+// bounds, that each view stays inside its tensor, that shapes agree, that no
+// operator writes what it or a neighbour reads at the same time, and that scratch
+// memory is written before it is read.  After it, devices trust the program;
+// what remains to be checked in a kernel are indices inside tensor data.
+//
+// Rules beyond the records' own (driftwood_abi.h):
+//   - a TEMP may vary in dimension 0 only, and is dense; its first writer writes
+//     all of it; views of it stay inside the rows that exist at any parameter value
+//   - an output may share bytes with an input only where an elementwise operator
+//     has the very same view on both sides
+//   - outputs go to TEMP, linear and device tensors, never to model tensors
+//   - one (cache, layer) is attended to once a program, and all Attention operators
+//     of one cache have the same number of rows
+#ifndef DW_PROGRAM_H
+#define DW_PROGRAM_H
+
+#include "status.h"
+
+// What the validator must know of a handle.
+typedef struct dw_slot {
+  dw_handle handle;
+  dw_place place;
+  bool sealed;                 // never written
+  uint32_t dtype;
+  uint32_t rank;
+  uint64_t dims[DW_MAX_RANK];
+  uint64_t alias;              // tensors of equal alias may share bytes: 0 for linear memory, else unique
+  uint64_t alias_offset_bytes; // of the first element inside that
+  dw_cache_desc cache;         // place CACHE
+} dw_slot;
+
+typedef struct dw_program_view {
+  uint32_t root;               // DW_SOURCE_TEMP or DW_SOURCE_HANDLE
+  uint32_t index;              // into temps or slots
+  uint32_t dtype;
+  uint32_t rank;               // 0: a cache
+  dw_affine dims[DW_MAX_RANK];
+  uint64_t max_dims[DW_MAX_RANK];
+  uint64_t strides[DW_MAX_RANK]; // elements
+  dw_affine offset;            // elements from the root's first element
+} dw_program_view;
+
+typedef struct dw_temp {
+  uint64_t offset_bytes;       // in the scratch memory, a multiple of DW_VIEW_ALIGNMENT
+  uint64_t size_bytes;         // at the parameters' maxima
+  uint32_t first_op, last_op;  // lifetime
+} dw_temp;
+
+// Attention over one cache: how many rows the program appends.
+typedef struct dw_append {
+  uint32_t slot;
+  dw_affine rows;
+} dw_append;
+
+typedef struct dw_program {
+  uint32_t view_count, slot_count, temp_count, op_count, param_count, append_count;
+  dw_program_view *views;      // one a program tensor, same indices as in the operators
+  dw_slot *slots;              // one a distinct handle
+  dw_temp *temps;
+  dw_op *ops;
+  dw_append *appends;
+  dw_param params[DW_MAX_PROGRAM_PARAMS];
+  uint64_t scratch_bytes;
+  unsigned char digest[32];    // of everything a device compiles: not of handles or addresses
+} dw_program;
+
+// The guest's records, already copied out of its memory.
+typedef struct dw_program_source {
+  const dw_program_tensor *tensors;
+  uint32_t tensor_count;
+  const dw_op *ops;
+  uint32_t op_count;
+  const dw_param *params;
+  uint32_t param_count;
+} dw_program_source;
+
+// Describes a handle; HANDLE if it is none of the caller's.
+typedef dw_status (*dw_slot_fn)(void *user, dw_handle handle, dw_slot *slot, dw_error *error);
+
+// Validates and plans.  Errors: INVALID (shape, operand or attribute; the detail
+// names operator and operand), BOUNDS, HANDLE, LIMIT, READONLY, UNSUPPORTED.
+dw_status dw_program_new(const dw_program_source *source, dw_slot_fn describe, void *user, dw_program **program,
+                         dw_error *error);
+void dw_program_free(dw_program *program);
+
+static inline int64_t dw_affine_value(dw_affine affine, const uint32_t *params) {
+  return affine.constant + (affine.scale ? (int64_t)affine.scale * params[affine.param] : 0);
+}
+
+const char *dw_operator_name(uint32_t op); // "?" if there is none
+uint32_t dw_dtype_bytes(uint32_t dtype);   // 0 if there is none
+const char *dw_dtype_name(uint32_t dtype); // "?" if there is none
+uint32_t dw_dtype_parse(const char *name, size_t length); // by safetensors name; 0 if there is none
+
+#endif
