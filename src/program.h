@@ -14,6 +14,26 @@
 //   - outputs go to TEMP, linear and device tensors, never to model tensors
 //   - one (cache, layer) is attended to once a program, and all Attention operators
 //     of one cache have the same number of rows
+//   - every dimension is at most 2^31 - 1, and a view has at most DW_MAX_TENSOR_BYTES
+//   - operators run in the order of the list; each sees all that those before it wrote
+//
+// Operands, in ONNX's order (F: F32, F16 or BF16; I: I32 or I64; T: any number of rows):
+//   MatMul            A F32 [..,M,K], B F [..,K,N] -> Y F32 [..,M,N]; batch dimensions broadcast, ranks >= 2
+//   Add Mul Sub Div   A F, B F -> C F, broadcast as in ONNX; C has exactly the broadcast shape
+//   Swish Sigmoid Tanh Gelu Axpby   X F -> Y F, equal shapes
+//   Identity          X -> Y, any one dtype; Cast: X -> Y between F and I
+//   RMSNormalization  X F [..,D], scale F [D] -> Y F
+//   RotaryEmbedding   X F32, cos_cache F, sin_cache F, position_ids I (optional) -> Y F32 like X;
+//                     X [T, heads*D], [1, T, heads*D] or [1, heads, T, D] (num_heads may be 0 then);
+//                     position_ids [T] or [1, T] with cos, sin [positions, rotary/2],
+//                     without it cos, sin [T, rotary/2] or [1, T, rotary/2]
+//   Attention         Q F32, K F32, V F32, (attn_mask: left out), past: the cache -> Y F32 like Q;
+//                     so the cache is inputs[4].  Q [T, q_heads*D], [1, T, q_heads*D] or
+//                     [1, q_heads, T, D]; K, V the same with kv_heads and the same rank
+//   Gather            data [n, ..], indices I -> Y [indices.., ..] (axis 0), dtype of data, or F32 where data is F
+//   Softmax           X F -> Y F; ArgMax: X F [.., n] -> Y I [.., 1] or [..]; n >= 1
+//   TopK              X F [.., n] -> Values F [.., k], Indices I [.., k]; 1 <= k <= n
+// Fewer input operands than six: the rest are DW_NO_TENSOR, as are unused outputs.
 #ifndef DW_PROGRAM_H
 #define DW_PROGRAM_H
 
