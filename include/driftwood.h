@@ -35,7 +35,7 @@
 extern "C" {
 #endif
 
-#define DW_VERSION "0.1.0"
+#define DRIFTWOOD_VERSION "0.1.0"
 
 #if defined(__GNUC__)
 #define DW_API __attribute__((visibility("default")))
@@ -61,11 +61,6 @@ typedef enum dw_log_level { DW_LOG_ERROR, DW_LOG_WARNING, DW_LOG_INFO, DW_LOG_DE
 
 // Takes one line of log, without newline; `actor` is NULL for the engine's own.
 typedef void (*dw_log_fn)(void *user, dw_log_level level, dw_actor *actor, const char *line);
-
-// Replaces malloc, realloc and free for everything that an engine allocates:
-// size 0 frees.  Must be thread-safe.  Mappings and Wasmtime's own memory are
-// not covered.
-typedef void *(*dw_alloc_fn)(void *user, void *block, size_t size_bytes);
 
 typedef struct dw_engine_desc {
   const char *device;        // "auto" (default), "cpu", "vulkan"
@@ -104,6 +99,12 @@ typedef struct dw_grant {
   const char *path;
 } dw_grant;
 
+// Another actor of the same engine that the guest may send tensors to, by name.
+typedef struct dw_peer {
+  const char *name;
+  dw_actor *actor;           // open when the grant is made; a send after its close is CLOSED
+} dw_peer;
+
 // What an actor emits with `emit`; `bytes` are valid during the call.
 typedef void (*dw_emit_fn)(void *user, dw_actor *actor, const void *bytes, size_t size_bytes);
 
@@ -117,9 +118,12 @@ typedef struct dw_actor_desc {
   dw_guest *guest;
   const dw_grant *models;
   size_t model_count;
+  const dw_peer *peers;
+  size_t peer_count;
   const char *arguments;     // text for driftwood_open; NULL: empty
   uint64_t seed;             // of the random source
   uint64_t max_memory_bytes; // linear memory, device tensors, caches and programs together; 0: 4 GiB
+  uint64_t max_step_ns;      // CPU time of one call into the guest; 0: 10 s
   uint64_t deadline_ns;      // wall time that one message (and open) may take; 0: none
   dw_emit_fn on_emit;
   void *user;                // for on_emit
@@ -140,8 +144,9 @@ DW_API dw_status dw_actor_send(dw_actor *actor, const void *bytes, size_t size_b
 DW_API dw_status dw_actor_wait(dw_actor *actor, uint64_t timeout_ns, dw_error *error);
 
 // Ends the current message at the next step boundary: the actor's mailbox is
-// emptied and it becomes idle; a program that runs is stopped between tiles.
-// The guest hears of it (DW_CANCELLED) with its next message's first step.
+// emptied and it becomes idle; a program that runs is stopped between tiles, and
+// the rows it appended to caches are forgotten.  The guest is not told: its next
+// call is driftwood_message.
 // Thread-safe; does not wait.
 DW_API void dw_actor_cancel(dw_actor *actor);
 

@@ -40,7 +40,7 @@ DW_IMPORT(inbox) int32_t dw_inbox(void *bytes, uint32_t capacity);
 // A handle to a model that the embedder granted under this name.  DENIED: it did not.
 DW_IMPORT(model_open) int32_t dw_model_open(const char *name, uint32_t name_length);
 // A scalar of config.json by dotted path ("rope_scaling.factor"), as text;
-// returns its length.  NOTFOUND: no such key, or null.
+// returns its length ("null" for null).  NOTFOUND: no such key.
 DW_IMPORT(model_meta)
 int32_t dw_model_meta(dw_handle model, const char *key, uint32_t key_length, char *text, uint32_t capacity);
 // Bytes of a file of the model's directory; returns how many were read, 0 at the end.
@@ -60,9 +60,12 @@ DW_IMPORT(tensor_info) int32_t dw_tensor_info_get(dw_handle tensor, dw_tensor_in
 // Copies between a device (or, reading only, model) tensor and the guest's memory; counted.
 DW_IMPORT(tensor_read) int32_t dw_tensor_read(dw_handle tensor, uint64_t offset, void *bytes, uint32_t length);
 DW_IMPORT(tensor_write) int32_t dw_tensor_write(dw_handle tensor, uint64_t offset, const void *bytes, uint32_t length);
-// Seals a device tensor and gives it to another actor with a message that has
-// its handle; the peer is one that the embedder granted under this name.
-DW_IMPORT(tensor_send) int32_t dw_tensor_send(const char *actor, uint32_t actor_length, dw_handle tensor);
+// Seals a device tensor (from now on writing it is READONLY) and sends it with a
+// message to another actor, under the name by which the embedder granted it.
+DW_IMPORT(tensor_send)
+int32_t dw_tensor_send(const char *actor, uint32_t actor_length, dw_handle tensor, const void *bytes, uint32_t length);
+// The handle of the tensor that came with the current message.  NOTFOUND: none did.
+DW_IMPORT(inbox_tensor) int32_t dw_inbox_tensor(void);
 DW_IMPORT(cache_new) int32_t dw_cache_new(const dw_cache_desc *desc, const char *name, uint32_t name_length);
 DW_IMPORT(cache_truncate) int32_t dw_cache_truncate(dw_handle cache, uint64_t rows);
 
