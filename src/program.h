@@ -39,7 +39,8 @@
 
 #include "status.h"
 
-// What the validator must know of a handle.
+// What the validator must know of a handle.  Programs are shared by digest, which
+// has places, types and shapes only: devices read no handle and no alias.
 typedef struct dw_slot {
   dw_handle handle;
   dw_place place;

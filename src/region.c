@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #ifndef MAP_NORESERVE // not everywhere; only saves swap accounting
@@ -109,6 +110,18 @@ dw_status dw_region_grow(dw_region *region, uint64_t size_bytes, dw_error *error
   return commit(region, size_bytes, error);
 }
 
+// What lies behind the end of a file cannot be read: refuse it here instead of by SIGBUS later.
+static dw_status check_file(int fd, uint64_t end, dw_error *error) {
+  struct stat file;
+  if (fstat(fd, &file) != 0) return dw_fail_errno(error, errno, "mapping a file over memory");
+  if (!S_ISREG(file.st_mode)) return dw_fail(error, DW_INVALID, "region: only a regular file can be mapped");
+  uint64_t size_bytes = (uint64_t)file.st_size;
+  if (!round_to_pages(&size_bytes) || end > size_bytes)
+    return dw_fail(error, DW_BOUNDS, "region: the mapping ends at %llu, the file at %llu", (unsigned long long)end,
+                   (unsigned long long)file.st_size);
+  return DW_OK;
+}
+
 dw_status dw_region_map_file(dw_region *region, uint64_t offset, int fd, uint64_t file_offset, uint64_t length,
                              dw_error *error) {
   uint64_t page = dw_page_size();
@@ -121,10 +134,15 @@ dw_status dw_region_map_file(dw_region *region, uint64_t offset, int fd, uint64_
   if (file_offset > (uint64_t)INT64_MAX - length)
     return dw_fail(error, DW_BOUNDS, "region: file offset %llu", (unsigned long long)file_offset);
   if (length == 0) return DW_OK;
-  void *mapped = mmap(region->base + offset, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd,
-                      (off_t)file_offset);
-  if (mapped == MAP_FAILED) return dw_fail_errno(error, errno, "mapping a file over memory");
-  return DW_OK;
+  dw_status status = check_file(fd, file_offset + length, error);
+  if (status != DW_OK) return status;
+  unsigned char *place = region->base + offset;
+  if (mmap(place, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, (off_t)file_offset) != MAP_FAILED)
+    return DW_OK;
+  int number = errno;
+  // The failed call may have left a hole, which another mapping of the process could fill.
+  mmap(place, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+  return dw_fail_errno(error, number, "mapping a file over memory");
 }
 
 uint64_t dw_region_unmapped_count(void) { return atomic_load_explicit(&unmapped_count, memory_order_relaxed); }

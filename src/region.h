@@ -37,7 +37,8 @@ dw_status dw_region_grow(dw_region *region, uint64_t size_bytes, dw_error *error
 
 // Maps [file_offset, file_offset+length) of `fd` copy-on-write over the committed
 // bytes at `offset`.  All three are multiples of the page size.  Writes stay
-// private; the file must not be written while the mapping lives.
+// private; the file must not be written while the mapping lives.  BOUNDS: the
+// file ends before.  After an IO error the bytes may be zero.
 dw_status dw_region_map_file(dw_region *region, uint64_t offset, int fd, uint64_t file_offset, uint64_t length,
                              dw_error *error);
 
