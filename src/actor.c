@@ -110,6 +110,8 @@ void dw_actor_rest(dw_actor *actor, const dw_error *failure) {
   dw_engine *engine = actor->engine;
   pthread_mutex_lock(&actor->lock);
   actor->stats.memory_bytes = actor->region ? dw_region_size(actor->region) : 0;
+  actor->stats.device_bytes =
+      actor->max_memory_bytes - actor->budget_bytes - actor->program_bytes - actor->stats.memory_bytes;
   actor->published = actor->stats;
   if (failure) {
     actor->failed = true;
@@ -276,7 +278,8 @@ static dw_actor *new_actor(dw_engine *engine, const dw_actor_desc *desc) {
   actor->user = desc->user;
   actor->max_step_ns = desc->max_step_ns ? desc->max_step_ns : DW_DEFAULT_STEP_NS;
   actor->deadline_ns = desc->deadline_ns;
-  actor->budget_bytes = desc->max_memory_bytes ? desc->max_memory_bytes : DW_DEFAULT_MEMORY_BYTES;
+  actor->max_memory_bytes = desc->max_memory_bytes ? desc->max_memory_bytes : DW_DEFAULT_MEMORY_BYTES;
+  actor->budget_bytes = actor->max_memory_bytes;
   actor->random_state = desc->seed;
   actor->pipe[0] = actor->pipe[1] = -1;
   return actor;

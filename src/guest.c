@@ -88,13 +88,13 @@ static dw_status check_exports(const wasmtime_module_t *module, dw_error *error)
 // ---- The cache ----------------------------------------------------------------------
 
 static void entry_digest(const void *wasm, size_t size_bytes, unsigned char *digest, unsigned char *key) {
-  dw_sha256(wasm, size_bytes, digest);
+  dw_sha256_of(wasm, size_bytes, digest);
   // The settings that change the compiled form are those of this file's version.
   unsigned char seed[32 + sizeof WASMTIME_VERSION + 1];
   memcpy(seed, digest, 32);
   memcpy(seed + 32, WASMTIME_VERSION, sizeof WASMTIME_VERSION);
   seed[sizeof seed - 1] = 1;
-  dw_sha256(seed, sizeof seed, key);
+  dw_sha256_of(seed, sizeof seed, key);
 }
 
 static void entry_path(const dw_engine *engine, const unsigned char *key, char *path, size_t capacity) {
@@ -141,7 +141,7 @@ static wasmtime_module_t *read_entry(dw_engine *engine, const char *path) {
     unsigned char digest[32];
     bytes = malloc(size_bytes);
     if (bytes && read_all(fd, bytes, size_bytes)) {
-      dw_sha256(bytes, size_bytes, digest);
+      dw_sha256_of(bytes, size_bytes, digest);
       wasmtime_error_t *failed = NULL;
       if (memcmp(digest, header.digest, sizeof digest) == 0)
         failed = wasmtime_module_deserialize(engine->wasm, bytes, size_bytes, &module);
@@ -165,7 +165,7 @@ static void write_entry(dw_engine *engine, const char *path, wasmtime_module_t *
     return;
   }
   entry_header header = {.magic = ENTRY_MAGIC};
-  dw_sha256(bytes.data, bytes.size, header.digest);
+  dw_sha256_of(bytes.data, bytes.size, header.digest);
   char temporary[4200];
   snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
   int fd = mkstemp(temporary); // 0600

@@ -154,11 +154,10 @@ typedef struct dw_cache_object {
 
 typedef struct dw_program_object {
   dw_object object;
-  dw_engine *engine;
+  dw_actor *actor;             // programs are never shared with another
   dw_shared_program *shared;
   dw_object **slots;           // counted; [program->slot_count]
   uint32_t slot_count;
-  uint64_t *budget_bytes;
   uint64_t charged_bytes;
 } dw_program_object;
 
@@ -254,7 +253,9 @@ struct dw_actor {
   bool opened;                 // driftwood_open and its steps are done
   dw_handles handles;
   dw_message *current;
+  uint64_t max_memory_bytes;
   uint64_t budget_bytes;       // of max_memory that is left
+  uint64_t program_bytes;      // of it that programs take
   uint64_t clock_ns, random_state;
   uint64_t call_cpu_ns;        // when the current call began
   dw_status stopped;           // why the guest was interrupted, else OK; the words are in error

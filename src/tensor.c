@@ -232,8 +232,9 @@ static void free_program(dw_object *object) {
   dw_program_object *program = (dw_program_object *)object;
   for (uint32_t i = 0; i < program->slot_count; i++) dw_object_release(program->slots[i]);
   free(program->slots);
-  if (program->shared) dw_engine_release_program(program->engine, program->shared);
-  *program->budget_bytes += program->charged_bytes;
+  if (program->shared) dw_engine_release_program(program->actor->engine, program->shared);
+  program->actor->budget_bytes += program->charged_bytes;
+  program->actor->program_bytes -= program->charged_bytes;
   free(program);
 }
 
@@ -337,10 +338,10 @@ int32_t dw_actor_program_new(dw_actor *actor, const dw_program_desc *desc) {
                   : dw_fail(&actor->error, DW_NOMEM, "program");
   }
   actor->budget_bytes -= cost;
+  actor->program_bytes += cost;
   *object = (dw_program_object){
       .object = {.kind = DW_OBJECT_PROGRAM, .references = 1, .free = free_program},
-      .engine = actor->engine,
-      .budget_bytes = &actor->budget_bytes,
+      .actor = actor,
       .charged_bytes = cost};
   status = hold_slots(actor, object, program);
   bool compiled_now = false;
