@@ -3,17 +3,17 @@
 //
 // The weights are `model.safetensors` or the shards that `model.safetensors.index.json`
 // names; each is mapped whole.  Opening checks every header and the index against
-// the shards, so that afterwards a tensor is found by name or is not there.  The
-// other files (config.json, tokenizer.json, ...) are read by name and range.
+// the shards, so that afterwards a tensor is found by name or is not there.  A
+// directory without weights opens too, for its tokenizer.  The other files
+// (config.json, tokenizer.json, ...) are read by name and range.
 //
 // Files are those that stand in the directory itself when the model is opened:
 // plain names, without '/' and not beginning with '.'.  Symbolic links are
 // followed, because the caches of Hugging Face consist of them: who grants a
 // directory grants what its links point to.
 //
-// Opening a directory whose weight files are the same files as those of a model
-// that is still open (device, inode, size and time of change) and whose path is
-// the same gives the same object again.
+// Opening a directory that is still open, by its real path and with no file that
+// changed since (device, inode, size, time of change), gives the same object again.
 //
 //   Threads   Every function may be called from any thread; a model is never
 //             written after it was opened.
@@ -39,8 +39,8 @@ typedef struct dw_model_tensor_info {
 } dw_model_tensor_info;
 
 // Opens, or shares what is open; the caller owns one reference.  Errors:
-// NOTFOUND (no such directory, no config.json or weights, a shard that is listed
-// but absent), FORMAT (with the byte position in the file that the detail names),
+// NOTFOUND (no such directory, nothing of a model in it, a shard that is listed but
+// absent), FORMAT (with the byte position in the file that the detail names),
 // UNSUPPORTED (a data type that is none of dw_dtype), IO, LIMIT, NOMEM.
 dw_status dw_model_open(const char *directory, dw_model **model, dw_error *error);
 void dw_model_retain(dw_model *model);
@@ -68,10 +68,8 @@ dw_status dw_model_read(const dw_model *model, const char *name, uint64_t offset
                         uint64_t *got_bytes, dw_error *error);
 
 // A scalar of config.json by its dotted path, such as "rope_scaling.factor" or
-// "architectures.0", as text: a string's value, a number as it is written, true,
-// false or null.  Copies up to `capacity` bytes and terminates them if there is
-// room; `length` is the text's length without terminator.  NOTFOUND: no such
-// member; UNSUPPORTED: it is an array or an object; LIMIT: it does not fit.
+// "architectures.0", as text; see dw_config_text.  NOTFOUND: no such member, or no
+// config.json; UNSUPPORTED: an array or an object; LIMIT: no room for it.
 dw_status dw_model_meta(const dw_model *model, const char *key, char *buffer, size_t capacity, size_t *length,
                         dw_error *error);
 

@@ -316,8 +316,8 @@ static uint32_t resolve(const char **at, char *out) {
   return put_utf8(0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00), out);
 }
 
-uint32_t dw_json_string(const dw_json *json, uint32_t string, char *buffer) {
-  const dw_json_node *node = &json->nodes[string];
+uint32_t dw_json_string(const dw_json *json, uint32_t scalar, char *buffer) {
+  const dw_json_node *node = &json->nodes[scalar];
   const char *at = json->text + node->position, *end = at + node->length;
   if (!node->escaped) {
     memcpy(buffer, at, node->length);

@@ -96,9 +96,10 @@ static inline const char *dw_json_raw(const dw_json *json, uint32_t node) {
 }
 static inline uint32_t dw_json_raw_bytes(const dw_json *json, uint32_t node) { return json->nodes[node].length; }
 
-// Copies the string's value, escapes resolved, without a terminator; returns its
-// bytes.  The value never has more bytes than the text: raw_bytes is room enough.
-uint32_t dw_json_string(const dw_json *json, uint32_t string, char *buffer);
+// Copies the value of a string (escapes resolved) or the text of another scalar,
+// without a terminator; returns its bytes.  A value never has more bytes than its
+// text: raw_bytes is room enough.
+uint32_t dw_json_string(const dw_json *json, uint32_t scalar, char *buffer);
 // Whether the node is a string with this value.
 bool dw_json_equal(const dw_json *json, uint32_t node, const char *value, size_t length);
 
