@@ -1,0 +1,58 @@
+# Flags of all C of ours.
+add_library(dw_flags INTERFACE)
+target_compile_definitions(dw_flags INTERFACE _GNU_SOURCE)
+target_compile_options(dw_flags INTERFACE
+  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
+  # Bits must not depend on what a compiler contracts: fused multiply-adds are written out.
+  -ffp-contract=off -fno-math-errno
+  -fvisibility=hidden -fno-omit-frame-pointer)
+if(CMAKE_C_COMPILER_ID MATCHES "Clang")
+  # GCC does not warn about these in C.
+  target_compile_options(dw_flags INTERFACE -Wno-implicit-int-float-conversion)
+endif()
+if(DW_WERROR)
+  target_compile_options(dw_flags INTERFACE -Werror)
+endif()
+if(DW_SANITIZE)
+  target_compile_options(dw_flags INTERFACE -fsanitize=${DW_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(dw_flags INTERFACE -fsanitize=${DW_SANITIZE})
+endif()
+if(DW_FUZZ)
+  target_compile_options(dw_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+if(DW_COVERAGE)
+  target_compile_options(dw_flags INTERFACE -fprofile-instr-generate -fcoverage-mapping)
+  target_link_options(dw_flags INTERFACE -fprofile-instr-generate)
+endif()
+
+# Files named for an instruction set are compiled for it; the rest is for the
+# base of the architecture, and picks at run time what the processor has.
+function(dw_instruction_set_flags list)
+  set(kept "")
+  foreach(source ${${list}})
+    get_filename_component(name ${source} NAME)
+    if(name MATCHES "_avx2\\.c$|_avx512\\.c$")
+      if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+        continue()
+      endif()
+      if(name MATCHES "_avx2\\.c$")
+        set(flags -mavx2 -mfma -mf16c)
+      else()
+        set(flags -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c)
+      endif()
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${flags}")
+    elseif(name MATCHES "_neon\\.c$" AND NOT CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+      continue()
+    endif()
+    list(APPEND kept ${source})
+  endforeach()
+  # The processor's arithmetic is worth the stronger optimiser in every build but debug.
+  if(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
+    foreach(source ${kept})
+      if(source MATCHES "/src/device/cpu/")
+        set_property(SOURCE ${source} APPEND PROPERTY COMPILE_OPTIONS -O3)
+      endif()
+    endforeach()
+  endif()
+  set(${list} ${kept} PARENT_SCOPE)
+endfunction()
