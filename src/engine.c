@@ -116,12 +116,6 @@ static void destroy(dw_engine *engine) {
     pthread_join(engine->ticker, NULL);
   }
   if (engine->scheduler.threads) dw_scheduler_stop(&engine->scheduler);
-  for (dw_model_import *import = engine->model_imports, *next; import; import = next) {
-    next = import->next;
-    engine->device->class_->release(import->buffer);
-    dw_model_release(import->model);
-    free(import);
-  }
   if (engine->linker) wasmtime_linker_delete(engine->linker);
   if (engine->wasm) wasm_engine_delete(engine->wasm);
   if (engine->device) engine->device->class_->close(engine->device);
@@ -172,31 +166,56 @@ dw_actor *dw_engine_find_actor(dw_engine *engine, uint64_t id) {
 
 // ---- What all actors share --------------------------------------------------------
 
+static dw_model_import *new_import(dw_engine *engine, dw_model *model, const dw_model_tensor_info *tensor,
+                                   dw_error *error) {
+  dw_model_import *import = calloc(1, sizeof *import);
+  if (!import) {
+    dw_fail(error, DW_NOMEM, "model");
+    return NULL;
+  }
+  uint64_t page = engine->device->class_->byte_imports ? 1 : dw_page_size();
+  const dw_import_desc desc = {.host = (void *)(uintptr_t)tensor->mapping,
+                               .size_bytes = (tensor->mapping_bytes + page - 1) / page * page,
+                               .readonly = true};
+  if (engine->device->class_->import(engine->device, &desc, &import->buffer, error) != DW_OK) {
+    free(import);
+    return NULL;
+  }
+  dw_model_retain(model);
+  import->model = model;
+  import->base = tensor->mapping;
+  import->next = engine->model_imports;
+  engine->model_imports = import;
+  return import;
+}
+
 dw_status dw_engine_import_model(dw_engine *engine, dw_model *model, const dw_model_tensor_info *tensor,
-                                 dw_buffer **buffer, dw_error *error) {
-  dw_status status = DW_OK;
+                                 dw_model_import **answer, dw_error *error) {
+  dw_error failure = {0};
   pthread_mutex_lock(&engine->lock);
   dw_model_import *import = engine->model_imports;
   while (import && import->base != tensor->mapping) import = import->next;
-  if (!import) {
-    import = calloc(1, sizeof *import);
-    const dw_import_desc desc = {
-        .host = (void *)tensor->mapping, .size_bytes = tensor->mapping_bytes, .readonly = true};
-    status = import ? engine->device->class_->import(engine->device, &desc, &import->buffer, error)
-                    : dw_fail(error, DW_NOMEM, "model");
-    if (status == DW_OK) {
-      dw_model_retain(model);
-      import->model = model;
-      import->base = tensor->mapping;
-      import->next = engine->model_imports;
-      engine->model_imports = import;
-    } else {
-      free(import);
-    }
-  }
-  if (status == DW_OK) *buffer = import->buffer;
+  if (!import) import = new_import(engine, model, tensor, &failure);
+  if (import) import->references++;
   pthread_mutex_unlock(&engine->lock);
-  return status;
+  *answer = import;
+  if (!import && error) *error = failure;
+  return import ? DW_OK : failure.code;
+}
+
+void dw_engine_release_import(dw_engine *engine, dw_model_import *import) {
+  pthread_mutex_lock(&engine->lock);
+  bool last = --import->references == 0;
+  if (last) {
+    dw_model_import **link = &engine->model_imports;
+    while (*link != import) link = &(*link)->next;
+    *link = import->next;
+    engine->device->class_->release(import->buffer);
+  }
+  pthread_mutex_unlock(&engine->lock);
+  if (!last) return;
+  dw_model_release(import->model);
+  free(import);
 }
 
 static dw_shared_program **bucket(dw_engine *engine, const unsigned char *digest) {

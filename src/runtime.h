@@ -36,9 +36,10 @@
 
 // ---- Engine -----------------------------------------------------------------------
 
-// A weight file as one device sees it; shared by all actors.
+// A weight file as the device sees it; shared by all actors that have a tensor of it.
 typedef struct dw_model_import {
   const void *base;
+  uint32_t references;         // under engine->lock
   dw_model *model;             // counted: the mapping lives as long as the import
   dw_buffer *buffer;
   struct dw_model_import *next;
@@ -86,9 +87,10 @@ struct dw_engine {
 };
 
 void dw_engine_log(dw_engine *engine, dw_log_level level, dw_actor *actor, const char *line);
-// Imports the mapping that holds `tensor`, once a process and device.
+// Imports the mapping that holds `tensor`, or shares the import of another actor.
 dw_status dw_engine_import_model(dw_engine *engine, dw_model *model, const dw_model_tensor_info *tensor,
-                                 dw_buffer **buffer, dw_error *error);
+                                 dw_model_import **import, dw_error *error);
+void dw_engine_release_import(dw_engine *engine, dw_model_import *import);
 // Takes over `program`; answers the compiled form of it or of an equal one.
 dw_status dw_engine_compile(dw_engine *engine, dw_program *program, dw_shared_program **shared, bool *compiled_now,
                             dw_error *error);
@@ -140,6 +142,7 @@ typedef struct dw_tensor {
   uint64_t offset_bytes;       // model: of the first element in the buffer
   const void *host;            // model: the mapped bytes
   dw_model *model;             // model: keeps the mapping
+  dw_model_import *import;     // model, unless copied: keeps the buffer
   dw_storage *storage;         // device, and weights that were copied: keeps the buffer
   bool sealed;                 // sent or received or a weight: nobody writes it
   uint64_t *budget_bytes;      // refilled when it goes; NULL while it travels

@@ -45,6 +45,7 @@ static dw_status allocate(dw_actor *actor, dw_tensor *tensor) {
 static void free_tensor(dw_object *object) {
   dw_tensor *tensor = (dw_tensor *)object;
   if (tensor->storage) release_storage(tensor->storage);
+  if (tensor->import) dw_engine_release_import(tensor->engine, tensor->import);
   if (tensor->budget_bytes) *tensor->budget_bytes += tensor->size_bytes;
   if (tensor->model) dw_model_release(tensor->model);
   free(tensor);
@@ -140,7 +141,8 @@ int32_t dw_actor_model_tensor(dw_actor *actor, dw_handle handle, const char *nam
     if ((uintptr_t)info.bytes % dw_dtype_bytes(info.dtype)) {
       status = copy_weight(actor, tensor, info.bytes);
     } else {
-      status = dw_engine_import_model(actor->engine, model, &info, &tensor->buffer, &actor->error);
+      status = dw_engine_import_model(actor->engine, model, &info, &tensor->import, &actor->error);
+      if (status == DW_OK) tensor->buffer = tensor->import->buffer;
       tensor->offset_bytes = (uint64_t)((const unsigned char *)info.bytes - (const unsigned char *)info.mapping);
     }
   }
