@@ -3,7 +3,7 @@ PYTHON ?= python3
 BUILD = build
 
 all: $(BUILD)/CMakeCache.txt
-	@$(NINJA) -C $(BUILD) --quiet
+	@$(NINJA) -C $(BUILD) --quiet product
 
 NINJA = $(shell $(PYTHON) tools/setup.py --need ninja --print DW_NINJA)
 
@@ -19,6 +19,7 @@ run: all
 
 test: all
 	@$(PYTHON) tools/setup.py --tools test
+	@$(NINJA) -C $(BUILD) --quiet
 	@ctest --test-dir $(BUILD) -j2 --output-on-failure
 
 check:
