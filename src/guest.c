@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define MAX_GUEST_BYTES (UINT64_C(256) << 20)
-#define ENTRY_MAGIC "DWMOD\0\0\1"
+#define ENTRY_MAGIC {'D', 'W', 'M', 'O', 'D', 0, 0, 1}
 
 typedef struct entry_header {
   char magic[8];
@@ -136,7 +136,7 @@ static wasmtime_module_t *read_entry(dw_engine *engine, const char *path) {
   entry_header header;
   if (fstat(fd, &info) == 0 && only_ours(&info) && info.st_size > (off_t)sizeof header &&
       (uint64_t)info.st_size < 8 * MAX_GUEST_BYTES && read_all(fd, &header, sizeof header) &&
-      memcmp(header.magic, ENTRY_MAGIC, sizeof header.magic) == 0) {
+      memcmp(header.magic, (const char[])ENTRY_MAGIC, sizeof header.magic) == 0) {
     size_t size_bytes = (size_t)info.st_size - sizeof header;
     unsigned char digest[32];
     bytes = malloc(size_bytes);
