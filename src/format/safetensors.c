@@ -162,7 +162,8 @@ static int by_name(const void *left, const void *right) {
 static int by_offset(const void *left, const void *right) {
   const dw_safetensors_tensor *l = left, *r = right;
   int order = (l->offset_bytes > r->offset_bytes) - (l->offset_bytes < r->offset_bytes);
-  return order ? order : (l->size_bytes > r->size_bytes) - (l->size_bytes < r->size_bytes);
+  if (!order) order = (l->size_bytes > r->size_bytes) - (l->size_bytes < r->size_bytes);
+  return order ? order : (l->position > r->position) - (l->position < r->position);
 }
 
 // The tensors cover the data exactly: the first begins with it, each begins where
