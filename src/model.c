@@ -124,6 +124,12 @@ static int by_name(const void *left, const void *right) {
   return compare_names(l->name, l->name_bytes, r->name, r->name_bytes);
 }
 
+static int by_name_and_shard(const void *left, const void *right) {
+  const weight *l = left, *r = right;
+  int order = by_name(l, r);
+  return order ? order : (l->shard > r->shard) - (l->shard < r->shard);
+}
+
 static const weight *find_weight(const dw_model *model, const char *name, size_t length) {
   const dw_safetensors_tensor tensor = {.name = name, .name_bytes = (uint32_t)length};
   const weight key = {.tensor = &tensor};
@@ -138,7 +144,7 @@ static dw_status list_weights(dw_model *model, dw_error *error) {
   for (uint32_t i = 0; i < model->shard_count; i++)
     for (uint32_t j = 0; j < model->shards[i].header.tensor_count; j++)
       *next++ = (weight){&model->shards[i].header.tensors[j], i};
-  qsort(model->weights, model->weight_count, sizeof *model->weights, by_name);
+  qsort(model->weights, model->weight_count, sizeof *model->weights, by_name_and_shard);
   for (uint32_t i = 1; i < model->weight_count; i++) {
     const weight *one = &model->weights[i - 1], *other = &model->weights[i];
     if (by_name(one, other) != 0) continue;
