@@ -112,6 +112,35 @@ static void random_op(program_text *text) {
   if (op->op == DW_OP_Softmax) op->i[0] = -1;
 }
 
+// A temp written through a view of it, then read as a whole.
+static void random_temp(program_text *text) {
+  static const dw_affine one = {.constant = 1};
+  dw_program_tensor temp = {.source = DW_SOURCE_TEMP, .dtype = DW_F32, .rank = 2};
+  uint32_t base = text->tensor_count;
+  temp.dims[0] = random_affine(4);
+  temp.dims[1] = (dw_affine){.constant = 1 + random_below(4)};
+  dw_program_tensor view = {.source = DW_SOURCE_VIEW, .base = base, .dtype = DW_F32, .rank = 2};
+  view.dims[0] = chance(70) ? temp.dims[0] : random_affine(4);
+  view.dims[1] = chance(60) ? temp.dims[1] : chance(50) ? one : random_affine(3);
+  if (chance(50)) dense_strides(&view);
+  dw_program_tensor from = {.source = DW_SOURCE_HANDLE, .base = 1, .dtype = text->slots[0].dtype, .rank = 2};
+  memcpy(from.dims, view.dims, sizeof from.dims);
+  dw_program_tensor to = {.source = DW_SOURCE_TEMP, .dtype = DW_F32, .rank = 2};
+  memcpy(to.dims, temp.dims, sizeof to.dims);
+  const dw_program_tensor four[] = {temp, view, from, to};
+  memcpy(&text->tensors[base], four, sizeof four);
+  text->tensor_count += 4;
+  for (uint32_t i = 0; i < 2; i++) {
+    dw_op *op = &text->ops[text->op_count++];
+    memset(op->inputs, 0xFF, sizeof op->inputs);
+    memset(op->outputs, 0xFF, sizeof op->outputs);
+    op->op = i ? DW_OP_Softmax : DW_OP_Swish;
+    op->i[0] = i ? -1 : 0;
+    op->inputs[0] = base + (i ? 0 : 2);
+    op->outputs[0] = base + (i ? 3 : 1);
+  }
+}
+
 static void random_program(program_text *text) {
   memset(text, 0, sizeof *text);
   text->param_count = PARAMS;
@@ -120,8 +149,9 @@ static void random_program(program_text *text) {
     text->params[i].max = text->params[i].min + random_below(4);
   }
   random_slots(text);
-  for (uint32_t count = 1 + random_below(4); count > 0; count--) random_tensor(text);
-  for (uint32_t count = 1 + random_below(2); count > 0; count--) random_op(text);
+  if (chance(30)) random_temp(text);
+  for (uint32_t count = 1 + random_below(6); count > 0; count--) random_tensor(text);
+  for (uint32_t count = 1 + random_below(4); count > 0; count--) random_op(text);
 }
 
 // ---- Checking them ----------------------------------------------------------------------
@@ -210,16 +240,26 @@ static void check_output(const dw_program *program, const program_text *text, co
 }
 
 static void check_values(const dw_program *program, const program_text *text, const uint32_t *params) {
-  static unsigned char written[8][BYTES];
+  static unsigned char written[16][BYTES];
   memset(written, 0, sizeof written);
   for (uint32_t i = 0; i < program->view_count; i++) walk(program, text, i, params, orders[0]);
   for (uint32_t i = 0; i < program->op_count; i++) check_output(program, text, &program->ops[i], params, written);
 }
 
+// Between its first and last operator, found here again, no temp's bytes are another's.
 static void check_scratch(const dw_program *program) {
   for (uint32_t i = 0; i < program->temp_count; i++) {
     const dw_temp *a = &program->temps[i];
     CHECK(a->offset_bytes + a->size_bytes <= program->scratch_bytes);
+    for (uint32_t op = 0; op < program->op_count; op++) {
+      const uint32_t operands[] = {program->ops[op].inputs[0], program->ops[op].inputs[1],
+                                   program->ops[op].outputs[0]};
+      for (uint32_t n = 0; n < 3; n++) {
+        if (operands[n] == DW_NO_TENSOR) continue;
+        const dw_program_view *view = &program->views[operands[n]];
+        if (view->root == DW_SOURCE_TEMP && view->index == i) CHECK(a->first_op <= op && op <= a->last_op);
+      }
+    }
     for (uint32_t j = 0; j < i; j++) {
       const dw_temp *b = &program->temps[j];
       CHECK(a->last_op < b->first_op || b->last_op < a->first_op ||
