@@ -249,6 +249,9 @@ def installed_wasmtime(prefix):
 
 def get_engine():
     prefix = os.environ.get("DW_WASMTIME_PREFIX")
+    found = {}
+    if prefix:
+        found["DW_WASMTIME_LIBRARY"], found["DW_ENGINE_INCLUDE"] = installed_wasmtime(Path(prefix).resolve())
     features = ["--no-default-features"] if prefix else []
     place = CACHE / "engine" / digest(*engine_sources(), bool(prefix))
     library = place / "libdriftwood_engine.a"
@@ -256,7 +259,8 @@ def get_engine():
         rustc = subprocess.run(["rustc", "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
         # One target folder a lock file and compiler: an edit of our own sources costs seconds.
         target = CACHE / "engine" / f"target-{digest(ENGINE / 'Cargo.lock', ENGINE / 'Cargo.toml', rustc, bool(prefix))}"
-        say("engine: building naga" + ("" if prefix else " and Wasmtime") + " (about 4 minutes on 2 cores, once)")
+        say("engine: building naga (about a minute, once)" if prefix
+            else "engine: building Wasmtime and naga (about 4 minutes on 2 cores, once)")
         headers = place / "include"
         headers.mkdir(parents=True, exist_ok=True)
         run("cargo", ["cargo", "build", "--locked", "--release", "--manifest-path", ENGINE / "Cargo.toml", *features],
@@ -265,10 +269,7 @@ def get_engine():
         shutil.copyfile(target / "release" / library.name, part)
         part.rename(library)
         say("engine: ready")
-    found = {"DW_ENGINE_LIBRARY": library, "DW_ENGINE_INCLUDE": place / "include"}
-    if prefix:
-        found["DW_WASMTIME_LIBRARY"], found["DW_ENGINE_INCLUDE"] = installed_wasmtime(Path(prefix).resolve())
-    return found
+    return {"DW_ENGINE_LIBRARY": library, "DW_ENGINE_INCLUDE": place / "include", **found}
 
 
 # ---- The whole ---------------------------------------------------------------------
