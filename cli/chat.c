@@ -1,0 +1,111 @@
+// chat: a conversation with a model, on a terminal or through a pipe.
+#include "cli.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct chat {
+  const cli_options *options;
+  cli_session *session;
+  bool interactive; // a person types
+  char last;        // byte that was written
+} chat;
+
+static void on_emit(void *user, const void *bytes, size_t size_bytes) {
+  chat *talk = user;
+  if (!size_bytes) return;
+  cli_write_text(stdout, bytes, size_bytes);
+  talk->last = ((const char *)bytes)[size_bytes - 1];
+}
+
+static void print_banner(const chat *talk, const char *model) {
+  const char *name = strrchr(model, '/');
+  printf("%sdriftwood%s  %s, on %s\n", cli_begin(stdout, CLI_BOLD), cli_end(stdout),
+         name && name[1] ? name + 1 : model, cli_session_device(talk->session));
+  printf("%sCtrl-C stops an answer, ctrl-D leaves.%s\n", cli_begin(stdout, CLI_DIM), cli_end(stdout));
+}
+
+// `24 tokens, 310 tokens/s, first after 12 ms, 0 bytes copied`, below the answer.
+static void print_figures(const cli_reply *reply) {
+  char first[32], copied[32];
+  uint64_t decode_ns = reply->total_ns - reply->first_ns;
+  double rate = reply->tokens > 1 && decode_ns ? (double)(reply->tokens - 1) * 1e9 / (double)decode_ns : 0;
+  fprintf(stderr, "%s%" PRIu64 " tokens", cli_begin(stderr, CLI_DIM), reply->tokens);
+  if (rate > 0) fprintf(stderr, ", %.0f tokens/s", rate);
+  if (reply->first_ns) fprintf(stderr, ", first after %s", cli_time_text(reply->first_ns, first));
+  fprintf(stderr, ", %s copied", cli_size_text(reply->copied_bytes, copied));
+  if (strcmp(reply->stop, "length") == 0) fputs(", cut at --max-tokens", stderr);
+  if (strcmp(reply->stop, "context") == 0) fputs(", the context is full", stderr);
+  fprintf(stderr, "%s\n", cli_end(stderr));
+}
+
+static cli_exit answer(chat *talk, const char *text, size_t length) {
+  cli_reply reply;
+  talk->last = '\n';
+  if (talk->interactive) cli_status("thinking");
+  cli_exit code = cli_session_tell(talk->session, text, length, &reply);
+  if (talk->last != '\n' || (!talk->interactive && !reply.first_ns && code == CLI_OK)) putchar('\n');
+  fflush(stdout);
+  if (code == CLI_INTERRUPTED && talk->interactive) {
+    if (cli_session_is_running(talk->session)) return code; // the second one
+    fprintf(stderr, "%s(stopped)%s\n", cli_begin(stderr, CLI_DIM), cli_end(stderr));
+    return CLI_OK;
+  }
+  if (code == CLI_OK && (talk->interactive || talk->options->verbose)) print_figures(&reply);
+  return code;
+}
+
+static cli_exit converse(chat *talk) {
+  char *line = NULL;
+  size_t capacity = 0;
+  cli_exit code = CLI_OK;
+  while (code == CLI_OK) {
+    if (talk->interactive) {
+      printf("%s> %s", cli_begin(stdout, CLI_PROMPT), cli_end(stdout));
+      fflush(stdout);
+    }
+    errno = 0;
+    ssize_t length = getline(&line, &capacity, stdin);
+    if (length < 0) {
+      if (talk->interactive) putchar('\n'); // ctrl-D and ctrl-C leave the cursor behind the prompt
+      if (cli_interrupted() && !talk->interactive) code = CLI_INTERRUPTED;
+      break;
+    }
+    if (length && line[length - 1] == '\n') length--;
+    if (length && line[length - 1] == '\r') length--;
+    if (!length && talk->interactive) continue;
+    code = answer(talk, line, (size_t)length);
+  }
+  free(line);
+  return code;
+}
+
+cli_exit cli_chat(const cli_arguments *arguments) {
+  char model[CLI_PATH_BYTES], text[16384] = "model=model\nmode=chat\n";
+  if (!cli_model_path(arguments->word_count ? arguments->words[0] : NULL, model)) return CLI_NOT_FOUND;
+  size_t begun = strlen(text);
+  if (!cli_guest_arguments(&arguments->options, text + begun, sizeof text - begun)) {
+    cli_say("--system has more text than fits");
+    return CLI_USAGE;
+  }
+  chat talk = {.options = &arguments->options,
+               .interactive = isatty(STDIN_FILENO) && cli_is_terminal(stdout)};
+  const dw_grant grant = {.name = "model", .path = model};
+  cli_exit code = cli_session_open(&(cli_session_desc){.options = &arguments->options,
+                                                       .guest = "llm",
+                                                       .models = &grant,
+                                                       .model_count = 1,
+                                                       .arguments = text,
+                                                       .on_emit = on_emit,
+                                                       .user = &talk},
+                                   &talk.session);
+  if (code != CLI_OK) return code;
+  cli_catch_interrupt();
+  if (talk.interactive) print_banner(&talk, model);
+  code = converse(&talk);
+  cli_session_close(talk.session);
+  return code;
+}
