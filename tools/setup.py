@@ -38,8 +38,14 @@ class Missing(Exception):
     """Something that this script may not or could not install; the text has the command."""
 
 
+SAID = []
+
+
 def say(text):
     with LOCK:
+        if not SAID:
+            print(f"setup: what the build needs goes to {CACHE}", file=sys.stderr)
+        SAID.append(text)
         print(f"setup {time.monotonic() - STARTED:6.1f} s  {text}", file=sys.stderr, flush=True)
 
 
@@ -319,7 +325,6 @@ def main():
 
 
 def set_up(need, stamp):
-    say(f"looking for what the build needs; the cache is {CACHE}")
     check_prerequisites(need)
     found, errors = {}, []
 
@@ -343,7 +348,8 @@ def set_up(need, stamp):
     text = "# Written by tools/setup.py\n" + "\n".join(lines) + "\n"
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text(text)
-    say("all is there")
+    if SAID:
+        say("all is there")
     return text
 
 
