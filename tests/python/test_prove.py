@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""`driftwood prove`: every claim holds here, and says so in a stable form."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+DRIFTWOOD = os.environ.get("DRIFTWOOD", "build/driftwood")
+CACHE = tempfile.TemporaryDirectory()
+NAMES = ["identity", "effect", "growth", "resident", "product", "host-call", "guard", "ownership", "tokens"]
+
+
+def prove(*arguments):
+    return subprocess.run([DRIFTWOOD, "prove", *arguments], capture_output=True, text=True, timeout=500,
+                          env={**os.environ, "XDG_CACHE_HOME": CACHE.name})
+
+
+class Prove(unittest.TestCase):
+    def check(self, device, not_applicable):
+        done = prove("--device", device, "--json")
+        report = json.loads(done.stdout)
+        self.assertEqual([claim["name"] for claim in report["claims"]], NAMES)
+        for claim in report["claims"]:
+            self.assertTrue(claim["claim"])
+            self.assertTrue(claim["evidence"])
+            expected = "not applicable" if claim["name"] in not_applicable else "pass"
+            self.assertEqual(claim["verdict"], expected, claim)
+        self.assertEqual(done.returncode, 0)
+        self.assertEqual(done.stderr, "")
+
+    def test_cpu(self):
+        self.check("cpu", [])
+
+    def test_vulkan(self):
+        # It has two operators, so no model runs on it.
+        self.check("vulkan", ["tokens"])
+
+    def test_text(self):
+        done = prove("--device", "cpu")
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertIn("9 pass, 0 fail, 0 not applicable", done.stdout)
+
+    def test_a_device_that_is_not_there(self):
+        done = prove("--device", "abacus")
+        self.assertIn(done.returncode, (3, 4))
+        self.assertIn("abacus", done.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(unittest.main(verbosity=1))
