@@ -30,6 +30,8 @@ static void check_view(const dw_program *program, const dw_program_view *view, c
     MUST(view->root == DW_SOURCE_HANDLE && program->slots[view->index].place == DW_PLACE_CACHE);
     return;
   }
+  const char *dtype = dw_dtype_name(view->dtype);
+  MUST(dw_dtype_parse(dtype, strlen(dtype)) == view->dtype && dw_dtype_parse("Q4_0", 4) == DW_DTYPE_NONE);
   // A temp that nothing writes has no memory, and no operator reads it.
   if (view->root == DW_SOURCE_TEMP && program->temps[view->index].size_bytes == 0) return;
   int64_t offset = dw_affine_value(view->offset, params);
