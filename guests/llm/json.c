@@ -1,0 +1,2 @@
+// The host's JSON reader, compiled into this guest.
+#include "../../src/format/json.c"
