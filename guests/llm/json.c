@@ -1,2 +1,0 @@
-// The host's JSON reader, compiled into this guest.
-#include "../../src/format/json.c"
