@@ -34,12 +34,19 @@ static void print_figures(const cli_reply *reply) {
   uint64_t decode_ns = reply->total_ns - reply->first_ns;
   double rate = reply->tokens > 1 && decode_ns ? (double)(reply->tokens - 1) * 1e9 / (double)decode_ns : 0;
   fprintf(stderr, "%s%" PRIu64 " tokens", cli_begin(stderr, CLI_DIM), reply->tokens);
-  if (rate > 0) fprintf(stderr, ", %.0f tokens/s", rate);
+  if (rate > 0) fprintf(stderr, rate < 100 ? ", %.2f tokens/s" : ", %.0f tokens/s", rate);
   if (reply->first_ns) fprintf(stderr, ", first after %s", cli_time_text(reply->first_ns, first));
   fprintf(stderr, ", %s copied", cli_size_text(reply->copied_bytes, copied));
   if (strcmp(reply->stop, "length") == 0) fputs(", cut at --max-tokens", stderr);
   if (strcmp(reply->stop, "context") == 0) fputs(", the context is full", stderr);
   fprintf(stderr, "%s\n", cli_end(stderr));
+}
+
+static void print_memory(const chat *talk) {
+  char guest[32], device[32], scratch[32];
+  dw_actor_stats stats = cli_session_stats(talk->session);
+  cli_say("memory: guest %s, device %s, scratch %s", cli_size_text(stats.memory_bytes, guest),
+          cli_size_text(stats.device_bytes, device), cli_size_text(stats.scratch_bytes, scratch));
 }
 
 static cli_exit answer(chat *talk, const char *text, size_t length) {
@@ -55,6 +62,7 @@ static cli_exit answer(chat *talk, const char *text, size_t length) {
     return CLI_OK;
   }
   if (code == CLI_OK && (talk->interactive || talk->options->verbose)) print_figures(&reply);
+  if (code == CLI_OK && talk->options->verbose) print_memory(talk);
   return code;
 }
 

@@ -198,6 +198,7 @@ cli_exit cli_session_tell(cli_session *session, const void *bytes, size_t size_b
 // Sends without waiting, but for room in the mailbox.
 cli_exit cli_session_send(cli_session *session, const void *bytes, size_t size_bytes);
 cli_exit cli_session_wait(cli_session *session);
+dw_actor_stats cli_session_stats(const cli_session *session);
 bool cli_session_is_running(const cli_session *session);
 void cli_session_close(cli_session *session);
 const char *cli_session_device(const cli_session *session);

@@ -186,10 +186,15 @@ const char *cli_session_device(const cli_session *session) {
 
 // ---- Messages -----------------------------------------------------------------------------
 
-static uint64_t copied_bytes(dw_actor *actor) {
+dw_actor_stats cli_session_stats(const cli_session *session) {
   dw_actor_state state;
-  dw_actor_state_get(actor, &state);
-  return state.stats.upload_bytes + state.stats.download_bytes;
+  dw_actor_state_get(session->actor, &state);
+  return state.stats;
+}
+
+static uint64_t copied_bytes(const cli_session *session) {
+  dw_actor_stats stats = cli_session_stats(session);
+  return stats.upload_bytes + stats.download_bytes;
 }
 
 static cli_exit failed(cli_session *session, const dw_error *error) {
@@ -239,7 +244,7 @@ static cli_exit wait_or_cancel(cli_session *session) {
 }
 
 cli_exit cli_session_tell(cli_session *session, const void *bytes, size_t size_bytes, cli_reply *reply) {
-  uint64_t copied = copied_bytes(session->actor);
+  uint64_t copied = copied_bytes(session);
   pthread_mutex_lock(&session->lock);
   session->begun_ns = cli_now_ns();
   session->first_ns = 0;
@@ -254,6 +259,6 @@ cli_exit cli_session_tell(cli_session *session, const void *bytes, size_t size_b
   reply->first_ns = session->first_ns ? session->first_ns - session->begun_ns : 0;
   reply->total_ns = cli_now_ns() - session->begun_ns;
   pthread_mutex_unlock(&session->lock);
-  reply->copied_bytes = copied_bytes(session->actor) - copied;
+  reply->copied_bytes = copied_bytes(session) - copied;
   return code;
 }
