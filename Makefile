@@ -1,15 +1,16 @@
-# What a person types; CMakePresets.json and tools/ do the work.
+# What a person types; tools/, CMakePresets.json and CMakeLists.txt do the work.
 PYTHON ?= python3
 BUILD = build
+export NINJA_STATUS = build %e s [%f/%t] 
 
-all: $(BUILD)/CMakeCache.txt
-	@$(NINJA) -C $(BUILD) --quiet product
+# Sets up what is missing, configures once, and builds.
+NINJA = set -e; ninja=$$($(PYTHON) tools/setup.py --print DW_NINJA); \
+  test -f $(BUILD)/build.ninja || \
+  cmake --preset release -DCMAKE_MAKE_PROGRAM=$$ninja --log-level=WARNING >/dev/null; \
+  $$ninja -C $(BUILD)
 
-NINJA = $(shell $(PYTHON) tools/setup.py --need ninja --print DW_NINJA)
-
-$(BUILD)/CMakeCache.txt:
-	@$(PYTHON) tools/setup.py
-	@cmake --preset release -DCMAKE_MAKE_PROGRAM=$(NINJA) --log-level=WARNING
+all:
+	@$(NINJA) product
 
 run: all
 	@echo "== driftwood prove: what this machine does, claim by claim"
@@ -17,9 +18,9 @@ run: all
 	@echo "== driftwood chat models/default: two messages to a model in a Wasm guest"
 	printf 'Tell me a story.\nWhat is 123 + 456?\n' | $(BUILD)/driftwood chat models/default
 
-test: all
+test:
 	@$(PYTHON) tools/setup.py --tools test
-	@$(NINJA) -C $(BUILD) --quiet
+	@$(NINJA)
 	@ctest --test-dir $(BUILD) -j2 --output-on-failure
 
 check:
