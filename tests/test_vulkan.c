@@ -7,7 +7,7 @@
 #include "device/vulkan/vulkan.h"
 #include "region.h"
 
-#include <fcntl.h>
+#include <dlfcn.h>
 #include <math.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -27,7 +27,16 @@ static void take_validation(void *user, const char *text) {
   fprintf(stderr, "    validation: %s\n", text);
 }
 
+// The loader unloads a driver with its last instance; sanitizers then no longer
+// know whose memory and whose accesses they saw.
+static void keep_loaded(const char *library) {
+  void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  if (handle) dlclose(handle);
+}
+
 static dw_device *open_with(dw_vulkan_options options) {
+  keep_loaded("libvulkan_lvp.so");
+  keep_loaded("libVkLayer_khronos_validation.so");
   options.on_validation = take_validation;
   dw_device *device = NULL;
   dw_status status = (OPS)->open(&(dw_device_options){.user = &options}, &device, &error);
@@ -258,7 +267,7 @@ static void test_open(void) {
   dw_status status = (OPS)->open(&(dw_device_options){.no_software = true}, &device, &error);
   if (is_cpu) {
     CHECK_EQ(status, DW_UNSUPPORTED);
-    CHECK(strstr(error.detail, "it is a CPU"));
+    CHECK(strstr(error.detail, "it is a CPU") || strstr(error.detail, "shows no GPU"));
   } else {
     CHECK_OK(status, &error);
     close_checked(device);
