@@ -109,7 +109,8 @@ void claim_host_call(cli_claim *claim, const claim_environment *environment) {
     double answered = claim_number(&rig, "answered", 0);
     // Besides the loop the guest reads the message and emits a line.
     claim_judge(claim, counted >= CALLS && more <= 8 && answered == CALLS && moved == 0,
-                "the guest made 1,000,000 calls and had %.0f answers, the host counted %" PRIu64
+                "the guest called 1,000,000 times and was answered %.0f times, the host counted %" PRIu64
+                " calls"
                 "; %.1f ns each "
                 "(least of 7); %" PRIu64 " bytes transferred or copied",
                 answered, counted, least_ns, moved);
@@ -129,6 +130,8 @@ static bool traps(claim_rig *rig, const char *access, char *seen, size_t capacit
   bool trapped = status == DW_TRAP && strstr(rig->error.detail, "out of bounds");
   snprintf(seen, capacity, "%s: %.100s", access, status == DW_OK ? rig->said : rig->error.detail);
   seen[strcspn(seen, "\n")] = 0;
+  char *place = trapped ? strstr(seen, " in ") : NULL; // which function is of no interest
+  if (place) *place = 0;
   dw_actor_close(rig->actor);
   rig->actor = NULL;
   return trapped;
