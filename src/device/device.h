@@ -113,7 +113,8 @@ struct dw_compiled {
 extern const dw_device_class dw_device_cpu;
 extern const dw_device_class dw_device_vulkan;
 
-// Opens by name; "auto" is the first GPU that is not a CPU in disguise, else the CPU.
+// Opens by name; "auto" is the first GPU that has every operator and is not a CPU
+// in disguise, else the CPU.
 dw_status dw_device_open(const char *name, const dw_device_options *options, dw_device **device, dw_error *error);
 
 #endif
