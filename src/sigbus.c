@@ -8,6 +8,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
 
 #define CHUNK_RANGES 64
 
@@ -60,6 +63,17 @@ static dw_sigbus_range *find(uintptr_t address, uintptr_t *end) {
   return NULL;
 }
 
+// The system call itself: a sanitizer's or an embedder's mmap in front of libc's
+// may do what a handler must not.
+static bool map_zeros(uintptr_t begin, uintptr_t end) {
+  const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+#if defined(__linux__)
+  return syscall(SYS_mmap, begin, end - begin, (long)PROT_READ, (long)flags, -1L, 0L) != -1;
+#else
+  return mmap((void *)begin, end - begin, PROT_READ, flags, -1, 0) != MAP_FAILED;
+#endif
+}
+
 // Everything from the faulting page on becomes zeros at once: what follows is
 // beyond the end of the file too, and the kernel keeps one mapping and not one a page.
 static bool patch(uintptr_t address) {
@@ -68,7 +82,7 @@ static bool patch(uintptr_t address) {
   if (!range) return false;
   uintptr_t page = address & ~(page_bytes - 1);
   atomic_store(&range->broken, true);
-  return mmap((void *)page, end - page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+  return map_zeros(page, end);
 }
 
 static void pass_on(int number, siginfo_t *info, void *context) {

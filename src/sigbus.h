@@ -10,8 +10,8 @@
 // Every other SIGBUS goes on to the handler that was there before, or ends the
 // process as if there were none.
 //
-// The handler uses lock-free atomics and mmap only.  (POSIX does not list mmap as
-// safe in a handler; on Linux and Apple it is a plain system call.)  It keeps errno.
+// The handler uses lock-free atomics and the system call mmap only, and keeps errno.
+// (POSIX does not list mmap as safe in a handler; as a plain system call it is.)
 #ifndef DW_SIGBUS_H
 #define DW_SIGBUS_H
 
