@@ -16,13 +16,22 @@ bool llm_fail(llm_error *error, const char *format, ...) {
   return false;
 }
 
+// Lookups come in blocks: first every slot of a block is touched, then the block is
+// dealt with, so that the cache misses of a large table overlap.
+#define BLOCK 32
+
 typedef struct loader {
   llm_tokenizer *tokenizer;
   dw_json json;
   llm_error *error;
   int16_t byte_of[324];        // by character of the byte-level alphabet; -1: none
-  char *scratch;               // room for the longest string of the file
+  char *scratch;               // BLOCK rooms for twice the longest string, and one behind them
+  size_t scratch_bytes;        // of one room
+  uint32_t touched;            // keeps the reads of touch()
 } loader;
+
+// Reads a table's entry that will be needed soon.
+static inline void touch(loader *load, const uint32_t *entry) { load->touched ^= *entry; }
 
 static bool no_memory(loader *load) { return llm_fail(load->error, "tokenizer.json: no memory"); }
 
@@ -59,31 +68,57 @@ static bool to_bytes(const loader *load, const char *text, uint32_t length, char
 
 // ---- Tables ----------------------------------------------------------------------------
 
-#define HASH_BEGIN 2166136261u
+#define HEAD_BYTES 7
 
-static inline uint32_t hash_more(uint32_t hash, const char *bytes, size_t length) { // FNV-1a
-  for (size_t i = 0; i < length; i++) hash = (hash ^ (unsigned char)bytes[i]) * 16777619u;
-  return hash;
+// What a lookup compares.  Short strings need no look at the arena, which for a large
+// vocabulary is what takes the time.
+typedef struct probe {
+  uint64_t head;
+  uint32_t hash;
+} probe;
+
+static inline uint64_t word_of(const char *bytes, size_t count) { // 1, 2, 4 or 8
+  uint64_t word = 0;
+  memcpy(&word, bytes, count);
+  return word;
 }
 
-static inline uint32_t hash_end(uint32_t hash) {
-  hash ^= hash >> 15;
-  hash *= 0x85EBCA6Bu;
-  return hash ^ hash >> 13;
+static inline uint64_t mix(uint64_t hash, uint64_t word) {
+  hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
+  return hash ^ hash >> 29;
 }
 
-static uint32_t find_hashed(const llm_tokenizer *tokenizer, uint32_t hash, const char *bytes, size_t length) {
-  for (uint32_t i = hash & tokenizer->slot_mask;; i = (i + 1) & tokenizer->slot_mask) {
-    const llm_slot *slot = &tokenizer->slots[i];
-    if (slot->id == LLM_NO_TOKEN) return LLM_NO_TOKEN;
+static inline uint64_t first_bytes(const char *bytes, size_t length) { // of at most HEAD_BYTES
+  if (length >= 4) return word_of(bytes, 4) | word_of(bytes + length - 4, 4) << 8 * (length - 4);
+  if (length >= 2) return word_of(bytes, 2) | word_of(bytes + length - 2, 2) << 8 * (length - 2);
+  return length ? word_of(bytes, 1) : 0;
+}
+
+static inline probe probe_of(const char *bytes, size_t length) {
+  uint64_t head = length > HEAD_BYTES ? word_of(bytes, 8) & (UINT64_MAX >> 8) : first_bytes(bytes, length);
+  head |= (uint64_t)(length < 255 ? length : 255) << 56;
+  uint64_t hash = mix(0, head);
+  if (length > HEAD_BYTES) {
+    for (size_t i = HEAD_BYTES; i + 8 < length; i += 8) hash = mix(hash, word_of(bytes + i, 8));
+    hash = mix(hash, word_of(bytes + length - 8, 8));
+  }
+  return (probe){head, (uint32_t)(hash * UINT64_C(0xD6E8FEB86659FD93) >> 32)};
+}
+
+// The slot that holds these bytes, or the empty one where they would go.
+static inline llm_slot *find_slot(const llm_tokenizer *tokenizer, probe wanted, const char *bytes, size_t length) {
+  for (uint32_t i = wanted.hash & tokenizer->slot_mask;; i = (i + 1) & tokenizer->slot_mask) {
+    llm_slot *slot = &tokenizer->slots[i];
+    if (slot->id == LLM_NO_TOKEN) return slot;
+    if (slot->head != wanted.head || slot->hash != wanted.hash) continue;
+    if (length <= HEAD_BYTES) return slot;
     const llm_bytes *token = &tokenizer->tokens[slot->id];
-    if (slot->hash == hash && token->length == length && memcmp(tokenizer->arena + token->offset, bytes, length) == 0)
-      return slot->id;
+    if (token->length == length && memcmp(tokenizer->arena + token->offset, bytes, length) == 0) return slot;
   }
 }
 
 uint32_t llm_find_bytes(const llm_tokenizer *tokenizer, const char *bytes, size_t length) {
-  return find_hashed(tokenizer, hash_end(hash_more(HASH_BEGIN, bytes, length)), bytes, length);
+  return find_slot(tokenizer, probe_of(bytes, length), bytes, length)->id;
 }
 
 static inline uint32_t merge_slot(const llm_tokenizer *tokenizer, uint32_t left, uint32_t right) {
@@ -145,8 +180,9 @@ static uint32_t text_of(const loader *load, uint32_t node, const char **text) {
     *text = dw_json_raw(&load->json, node);
     return dw_json_raw_bytes(&load->json, node);
   }
-  *text = load->scratch;
-  return dw_json_string(&load->json, node, load->scratch);
+  char *room = load->scratch + BLOCK * load->scratch_bytes;
+  *text = room;
+  return dw_json_string(&load->json, node, room);
 }
 
 static bool read_id(loader *load, uint32_t node, uint32_t *id) {
@@ -157,11 +193,15 @@ static bool read_id(loader *load, uint32_t node, uint32_t *id) {
   return true;
 }
 
-// For words in errors: the "type" of an object, cut to fit.
+// For words in errors: the "type" of an object as it is written, cut to fit.
 static void type_name(const loader *load, uint32_t object, char name[48]) {
   uint32_t node = find(load, object, "type");
   const char *text = is_absent(load, object) ? "null" : "?";
-  uint32_t length = is_type(load, node, DW_JSON_STRING) ? text_of(load, node, &text) : (uint32_t)strlen(text);
+  uint32_t length = (uint32_t)strlen(text);
+  if (is_type(load, node, DW_JSON_STRING)) {
+    text = dw_json_raw(&load->json, node);
+    length = dw_json_raw_bytes(&load->json, node);
+  }
   snprintf(name, 48, "%.*s", length < 47 ? (int)length : 47, text);
 }
 
@@ -193,47 +233,67 @@ static bool measure(loader *load, uint32_t vocabulary, uint32_t added) {
   tokenizer->arena = malloc(bytes + 1);
   tokenizer->tokens = calloc(tokenizer->token_count, sizeof *tokenizer->tokens);
   tokenizer->special = calloc(tokenizer->token_count, 1);
-  load->scratch = malloc((size_t)longest * 2 + 2);
+  load->scratch_bytes = (size_t)longest * 2 + 2;
+  load->scratch = malloc((BLOCK + 1) * load->scratch_bytes);
   return (tokenizer->arena && tokenizer->tokens && tokenizer->special && load->scratch) || no_memory(load);
 }
 
-static void add_slot(llm_tokenizer *tokenizer, uint32_t hash, uint32_t id) {
-  uint32_t i = hash & tokenizer->slot_mask;
-  while (tokenizer->slots[i].id != LLM_NO_TOKEN) i = (i + 1) & tokenizer->slot_mask;
-  tokenizer->slots[i] = (llm_slot){hash, id};
-}
+typedef struct new_token {
+  uint32_t id;
+  uint32_t length;
+  probe wanted;
+} new_token;
 
-// Tokens that are no byte strings can be decoded, but BPE never makes one of them.
-static bool add_token(loader *load, uint32_t key, uint32_t id) {
+// Puts the token's bytes into the arena.  Tokens that are no byte strings can be
+// decoded, but BPE never makes one of them: those get no slot (length 0).
+static bool read_token(loader *load, uint32_t key, new_token *token) {
   llm_tokenizer *tokenizer = load->tokenizer;
   const char *text;
   uint32_t length = text_of(load, key, &text), count;
-  if (tokenizer->tokens[id].length) return llm_fail(load->error, "tokenizer.json: token id %u is given twice", id);
+  token->length = 0;
+  if (!read_id(load, key + 1, &token->id)) return false;
+  llm_bytes *bytes = &tokenizer->tokens[token->id];
+  if (bytes->length) return llm_fail(load->error, "tokenizer.json: token id %u is given twice", token->id);
   if (length > tokenizer->arena_capacity - tokenizer->arena_bytes) return no_memory(load);
   char *out = tokenizer->arena + tokenizer->arena_bytes;
-  if (!to_bytes(load, text, length, out, &count)) return add_to_arena(load, text, length, &tokenizer->tokens[id]);
-  if (count == 0) return true;
-  uint32_t hash = hash_end(hash_more(HASH_BEGIN, out, count));
-  if (find_hashed(tokenizer, hash, out, count) != LLM_NO_TOKEN)
-    return llm_fail(load->error, "tokenizer.json: a token is given twice, the second time with id %u", id);
-  tokenizer->tokens[id] = (llm_bytes){(uint32_t)tokenizer->arena_bytes, count};
+  if (!to_bytes(load, text, length, out, &count)) return add_to_arena(load, text, length, bytes);
+  *bytes = (llm_bytes){(uint32_t)tokenizer->arena_bytes, count};
   tokenizer->arena_bytes += count;
-  add_slot(tokenizer, hash, id);
+  token->length = count;
+  token->wanted = probe_of(out, count);
+  return true;
+}
+
+static bool add_tokens(loader *load, const new_token *block, uint32_t count) {
+  llm_tokenizer *tokenizer = load->tokenizer;
+  for (uint32_t i = 0; i < count; i++) touch(load, &tokenizer->slots[block[i].wanted.hash & tokenizer->slot_mask].id);
+  for (uint32_t i = 0; i < count; i++) {
+    if (block[i].length == 0) continue;
+    const char *bytes = tokenizer->arena + tokenizer->tokens[block[i].id].offset;
+    llm_slot *slot = find_slot(tokenizer, block[i].wanted, bytes, block[i].length);
+    if (slot->id != LLM_NO_TOKEN)
+      return llm_fail(load->error, "tokenizer.json: a token is given twice, the second time with id %u", block[i].id);
+    *slot = (llm_slot){block[i].wanted.head, block[i].wanted.hash, block[i].id};
+  }
   return true;
 }
 
 static bool read_vocabulary(loader *load, uint32_t vocabulary) {
   const dw_json *json = &load->json;
   llm_tokenizer *tokenizer = load->tokenizer;
-  uint32_t size = table_size(dw_json_size(json, vocabulary));
+  new_token block[BLOCK] = {{0}};
+  uint32_t size = table_size(dw_json_size(json, vocabulary)), count = 0;
   tokenizer->slot_mask = size - 1;
   tokenizer->slots = malloc(size * sizeof *tokenizer->slots);
   if (!tokenizer->slots) return no_memory(load);
   memset(tokenizer->slots, 0xFF, size * sizeof *tokenizer->slots);
   for (uint32_t key = dw_json_begin(vocabulary); key < dw_json_end(json, vocabulary); key = dw_json_after(json, key + 1)) {
-    uint32_t id = 0;
-    if (!read_id(load, key + 1, &id) || !add_token(load, key, id)) return false;
+    if (!read_token(load, key, &block[count++])) return false;
+    if (count < BLOCK) continue;
+    if (!add_tokens(load, block, count)) return false;
+    count = 0;
   }
+  if (!add_tokens(load, block, count)) return false;
   for (uint32_t byte = 0; byte < 256; byte++) {
     const char one = (char)byte;
     tokenizer->bytes[byte] = llm_find_bytes(tokenizer, &one, 1);
@@ -243,8 +303,9 @@ static bool read_vocabulary(loader *load, uint32_t vocabulary) {
 
 // ---- Merges ----------------------------------------------------------------------------
 
-// The two halves of a merge as bytes, one behind the other in the scratch memory.
-static bool read_halves(loader *load, uint32_t node, uint32_t *left, uint32_t *right) {
+// The two halves of a merge as bytes, one behind the other in `out`, which has room
+// for twice the longest string.
+static bool read_halves(loader *load, uint32_t node, char *out, uint32_t *left, uint32_t *right) {
   const dw_json *json = &load->json;
   const char *text;
   if (is_type(load, node, DW_JSON_STRING)) {
@@ -252,53 +313,91 @@ static bool read_halves(loader *load, uint32_t node, uint32_t *left, uint32_t *r
     const char *space = memchr(text, ' ', length);
     if (!space) return false;
     uint32_t first = (uint32_t)(space - text);
-    if (!to_bytes(load, text, first, load->scratch, left)) return false;
-    return to_bytes(load, space + 1, length - first - 1, load->scratch + *left, right);
+    return to_bytes(load, text, first, out, left) && to_bytes(load, space + 1, length - first - 1, out + *left, right);
   }
   if (!is_type(load, node, DW_JSON_ARRAY) || dw_json_size(json, node) != 2) return false;
   uint32_t a = dw_json_begin(node), b = dw_json_after(json, a);
   if (!is_type(load, a, DW_JSON_STRING) || !is_type(load, b, DW_JSON_STRING)) return false;
   uint32_t length = text_of(load, a, &text);
-  if (!to_bytes(load, text, length, load->scratch, left)) return false;
-  if (!json->nodes[b].escaped) {
-    text = dw_json_raw(json, b);
-    return to_bytes(load, text, dw_json_raw_bytes(json, b), load->scratch + *left, right);
-  }
-  length = dw_json_string(json, b, load->scratch + *left);
-  return to_bytes(load, load->scratch + *left, length, load->scratch + *left, right);
+  if (!to_bytes(load, text, length, out, left)) return false;
+  length = text_of(load, b, &text);
+  return to_bytes(load, text, length, out + *left, right);
 }
 
-static bool add_merge(loader *load, uint32_t node, uint32_t rank) {
+typedef struct new_merge {
+  const char *bytes;           // of both halves, in the scratch memory
+  uint32_t left, right;        // their lengths
+  probe a, b;
+  llm_merge merge;
+} new_merge;
+
+static bool has_bytes(const llm_tokenizer *tokenizer, uint32_t id, const char *bytes, uint32_t length) {
+  return id < tokenizer->token_count && tokenizer->tokens[id].length == length &&
+         memcmp(tokenizer->arena + tokenizer->tokens[id].offset, bytes, length) == 0;
+}
+
+// `both` is the token that the merge before this one made: mostly the next one follows.
+static bool find_tokens(loader *load, new_merge *new, uint32_t *both) {
   llm_tokenizer *tokenizer = load->tokenizer;
-  const char *bytes = load->scratch;
-  uint32_t left = 0, right = 0;
-  if (!read_halves(load, node, &left, &right))
-    return llm_fail(load->error, "tokenizer.json: merge %u is no pair of byte-level tokens", rank);
-  uint32_t hash = hash_more(HASH_BEGIN, bytes, left);
-  uint32_t a = find_hashed(tokenizer, hash_end(hash), bytes, left);
-  uint32_t b = llm_find_bytes(tokenizer, bytes + left, right);
-  uint32_t both = find_hashed(tokenizer, hash_end(hash_more(hash, bytes + left, right)), bytes, left + right);
-  if (a == LLM_NO_TOKEN || b == LLM_NO_TOKEN || both == LLM_NO_TOKEN)
-    return llm_fail(load->error, "tokenizer.json: merge %u is of tokens that the vocabulary lacks", rank);
-  uint32_t i = merge_slot(tokenizer, a, b);
+  const char *bytes = new->bytes;
+  new->merge.left = find_slot(tokenizer, new->a, bytes, new->left)->id;
+  new->merge.right = find_slot(tokenizer, new->b, bytes + new->left, new->right)->id;
+  if (has_bytes(tokenizer, *both + 1, bytes, new->left + new->right)) ++*both;
+  else *both = llm_find_bytes(tokenizer, bytes, new->left + new->right);
+  new->merge.id = *both;
+  if (new->merge.left == LLM_NO_TOKEN || new->merge.right == LLM_NO_TOKEN || *both == LLM_NO_TOKEN)
+    return llm_fail(load->error, "tokenizer.json: merge %u is of tokens that the vocabulary lacks", new->merge.rank);
+  touch(load, &tokenizer->merges[merge_slot(tokenizer, new->merge.left, new->merge.right)].id);
+  return true;
+}
+
+static void add_merge(llm_tokenizer *tokenizer, const llm_merge *new) {
+  uint32_t i = merge_slot(tokenizer, new->left, new->right);
   llm_merge *merge = &tokenizer->merges[i];
-  for (; merge->left != LLM_NO_TOKEN && (merge->left != a || merge->right != b); merge = &tokenizer->merges[i])
+  for (; merge->left != LLM_NO_TOKEN && (merge->left != new->left || merge->right != new->right);
+       merge = &tokenizer->merges[i])
     i = (i + 1) & tokenizer->merge_mask;
-  *merge = (llm_merge){a, b, rank, both}; // of equal ones the last counts
+  *merge = *new; // of equal ones the last counts
+}
+
+static bool add_merges(loader *load, new_merge *block, uint32_t count, uint32_t *both) {
+  llm_tokenizer *tokenizer = load->tokenizer;
+  for (uint32_t i = 0; i < count; i++) {
+    touch(load, &tokenizer->slots[block[i].a.hash & tokenizer->slot_mask].id);
+    touch(load, &tokenizer->slots[block[i].b.hash & tokenizer->slot_mask].id);
+  }
+  for (uint32_t i = 0; i < count; i++)
+    if (!find_tokens(load, &block[i], both)) return false;
+  for (uint32_t i = 0; i < count; i++) add_merge(tokenizer, &block[i].merge);
+  return true;
+}
+
+static bool read_merge(loader *load, uint32_t node, uint32_t rank, char *room, new_merge *new) {
+  new->bytes = room;
+  new->merge.rank = rank;
+  if (!read_halves(load, node, room, &new->left, &new->right))
+    return llm_fail(load->error, "tokenizer.json: merge %u is no pair of byte-level tokens", rank);
+  new->a = probe_of(room, new->left);
+  new->b = probe_of(room + new->left, new->right);
   return true;
 }
 
 static bool read_merges(loader *load, uint32_t merges) {
   const dw_json *json = &load->json;
   llm_tokenizer *tokenizer = load->tokenizer;
-  uint32_t size = table_size(dw_json_size(json, merges)), rank = 0;
+  uint32_t size = table_size(dw_json_size(json, merges)), rank = 0, both = 0, count = 0;
   tokenizer->merge_mask = size - 1;
   tokenizer->merges = malloc(size * sizeof *tokenizer->merges);
   if (!tokenizer->merges) return no_memory(load);
   memset(tokenizer->merges, 0xFF, size * sizeof *tokenizer->merges);
-  for (uint32_t i = dw_json_begin(merges); i < dw_json_end(json, merges); i = dw_json_after(json, i))
-    if (!add_merge(load, i, rank++)) return false;
-  return true;
+  new_merge block[BLOCK];
+  for (uint32_t i = dw_json_begin(merges); i < dw_json_end(json, merges); i = dw_json_after(json, i)) {
+    if (!read_merge(load, i, rank++, load->scratch + count * load->scratch_bytes, &block[count])) return false;
+    if (++count < BLOCK) continue;
+    if (!add_merges(load, block, count, &both)) return false;
+    count = 0;
+  }
+  return add_merges(load, block, count, &both);
 }
 
 static bool read_model(loader *load) {

@@ -43,6 +43,7 @@ typedef struct llm_added {
 } llm_added;
 
 typedef struct llm_slot {      // of the table from bytes to token
+  uint64_t head;               // the first 7 bytes and the length: of a short token all there is
   uint32_t hash;
   uint32_t id;                 // LLM_NO_TOKEN: empty
 } llm_slot;
