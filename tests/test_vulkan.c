@@ -553,6 +553,7 @@ static void test_matmul_long(void) {
   try_matmul(device, 1, 1, 16385);
   try_matmul(device, 3, 2, 70001);
   try_matmul(device, 2, 33, 200003);
+  try_matmul(device, 520, 400, 400); // more than one submission, too
   close_checked(device);
 }
 
@@ -800,6 +801,50 @@ static void test_params(void) {
   close_checked(device);
 }
 
+// Every operator that both devices have, on the same bytes.
+static void test_cpu_agrees(void) {
+  dw_device *vulkan = open_default(), *cpu = NULL;
+  CHECK_OK(dw_device_cpu.open(&(dw_device_options){.threads = 2}, &cpu, &error), &error);
+  const uint64_t m = 33, n = 65, k = 129;
+  for (int type = 0; type < 3; type++) {
+    static const uint32_t dtypes[] = {DW_F32, DW_F16, DW_BF16};
+    tensor a = new_tensor(vulkan, m * k * 4), b = new_tensor(vulkan, n * k * 4), y = new_tensor(vulkan, m * n * 4);
+    float *first = malloc(m * n * 4);
+    fill(a.values, m * k, 1);
+    uint64_t seed = 2;
+    for (uint64_t i = 0; i < n * k; i++) {
+      float value = random_float(&seed);
+      if (type == 0) b.values[i] = value;
+      else ((uint16_t *)b.values)[i] = type == 1 ? f16_of(fabsf(value) + 0.001f) : bf16_of(value);
+    }
+    dw_device *devices[] = {vulkan, cpu};
+    for (int d = 0; d < 2; d++) {
+      builder of = {0};
+      uint32_t left = add_matrix(&of, DW_F32, m, k);
+      uint32_t right = add_view(&of, add_slot(&of, dtypes[type], n * k), k, n, 1, k, 0);
+      uint32_t out = add_matrix(&of, DW_F32, m, n), middle = add_temp(&of, m, n);
+      add_matmul(&of, left, right, middle);
+      add_axpby(&of, middle, out, 0.5f, 2);
+      dw_buffer *buffers[3] = {a.buffer, b.buffer, y.buffer};
+      if (d == 1)
+        for (int i = 0; i < 3; i++) {
+          tensor *from = i == 0 ? &a : i == 1 ? &b : &y;
+          buffers[i] = import_region(cpu, from->region, 0, dw_region_size(from->region));
+        }
+      run_program(devices[d], &of, buffers, NULL);
+      for (int i = 0; d == 1 && i < 3; i++) cpu->class_->release(buffers[i]);
+      if (d == 0) memcpy(first, y.values, m * n * 4);
+    }
+    for (uint64_t i = 0; i < m * n; i++) CHECK(close_to((double)first[i], (double)y.values[i], 30));
+    free(first);
+    free_tensor(&a);
+    free_tensor(&b);
+    free_tensor(&y);
+  }
+  cpu->class_->close(cpu);
+  close_checked(vulkan);
+}
+
 typedef struct client {
   dw_device *device;
   uint64_t seed;
@@ -1041,6 +1086,7 @@ static const dw_case cases[] = {
     {"axpby_large", "Axpby beyond what a binding covers", test_axpby_large},
     {"axpby_strided", "Axpby of permuted and gapped views of rank 4", test_axpby_strided},
     {"chain", "operators see what those before them wrote", test_chain},
+    {"cpu_agrees", "the CPU device computes the same", test_cpu_agrees},
     {"params", "parameters vary from run to run", test_params},
     {"threads", "eight threads import, compile and run", test_threads},
     {"many", "two hundred runs in flight", test_many},

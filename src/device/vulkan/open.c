@@ -257,6 +257,8 @@ static void take_limits(dw_vk_device *device, const candidate *from) {
   device->max_groups = limits->maxComputeWorkGroupCount[0] < limits->maxComputeWorkGroupCount[1]
                            ? limits->maxComputeWorkGroupCount[0]
                            : limits->maxComputeWorkGroupCount[1];
+  // A tenth of a second at most, or a second on a busy CPU: far below the time-out, and often enough to cancel.
+  device->max_work = UINT64_C(1) << (device->type == VK_PHYSICAL_DEVICE_TYPE_CPU ? 26 : 32);
   bool unified = device->type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU || device->type == VK_PHYSICAL_DEVICE_TYPE_CPU;
   device->device.unified = unified && !device->options.discrete;
   device->device.max_binding_bytes = device->part_bytes; // operators cut what one binding does not cover

@@ -12,7 +12,6 @@
 #define TILE 32u                         // of MatMul's output, a workgroup
 #define STREAM 1024u                     // elements of Axpby, a workgroup
 #define MAX_K 16384u                     // a pass; see kernels/matmul.wgsl
-#define MAX_WORK (UINT64_C(1) << 30)     // multiply-adds of one submission, about: a second on a slow device
 
 typedef struct recorder {
   dw_vk_device *device;
@@ -72,7 +71,7 @@ static dw_status finish(recorder *record) {
 }
 
 static dw_status make_room(recorder *record, uint64_t work) {
-  if (record->sets < DW_VK_SETS && (record->sets == 0 || record->work + work <= MAX_WORK)) return DW_OK;
+  if (record->sets < DW_VK_SETS && (record->sets == 0 || record->work + work <= record->device->max_work)) return DW_OK;
   dw_status status = finish(record);
   return status == DW_OK ? begin(record) : status;
 }
@@ -185,7 +184,7 @@ static void cut_matmul(const recorder *record, matmul *of) {
   shrink2(&of->a, &of->m, &of->k, budget);
   shrink2(&of->b, &of->k, &of->n, budget);
   shrink2(&of->y, &of->m, &of->n, budget);
-  while (of->m * of->n * of->k > MAX_WORK) {
+  while (of->m * of->n * of->k > record->device->max_work) {
     uint64_t *larger = of->m > of->n ? &of->m : &of->n;
     *larger = (*larger + 1) / 2;
   }
@@ -316,7 +315,7 @@ static void cut_axpby(const recorder *record, axpby *of) {
   memcpy(of->cut, of->x.dims, sizeof of->cut);
   shrink4(&of->x, of->cut, budget_bytes(record));
   shrink4(&of->y, of->cut, budget_bytes(record));
-  uint64_t most = least(MAX_WORK, (uint64_t)record->device->max_groups * STREAM);
+  uint64_t most = least(record->device->max_work, (uint64_t)record->device->max_groups * STREAM);
   while (product(of->cut) > most) {
     uint32_t larger = 0;
     for (uint32_t d = 1; d < DW_MAX_RANK; d++)

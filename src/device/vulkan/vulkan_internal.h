@@ -112,6 +112,7 @@ struct dw_vk_device {
   uint64_t range_bytes;        // of a binding, at most
   uint64_t part_bytes;         // of a memory object, at most
   uint32_t max_groups;         // of a dispatch in one direction
+  uint64_t max_work;           // multiply-adds of one submission, about
   VkDescriptorSetLayout set_layout;
   VkPipelineLayout layout;
   pthread_mutex_t pipelines_lock;
