@@ -49,21 +49,39 @@ static cli_exit time_batch(cli_session *session, uint64_t repeat, double *each_n
   return code;
 }
 
-static cli_exit measure_one(cli_session *session, uint64_t bytes, const char *mode, uint64_t runs,
-                            double *median_ns) {
+// Ready to run: imported, touched, compiled; and how often it fits into a batch.
+static cli_exit prepare(cli_session *session, uint64_t bytes, const char *mode, uint64_t *repeat) {
   char message[64];
-  double times[1000], each_ns = 0;
+  double each_ns = 0;
   snprintf(message, sizeof message, "prepare bytes=%" PRIu64 " mode=%s", bytes, mode);
   cli_exit code = tell(session, message);
-  for (int i = 0; i < 2 && code == CLI_OK; i++)
-    code = time_batch(session, 1, &each_ns); // imports, touches, compiles
+  for (int i = 0; i < 2 && code == CLI_OK; i++) code = time_batch(session, 1, &each_ns);
   double fit = BATCH_NS / (each_ns > 1 ? each_ns : 1);
-  uint64_t repeat = fit < 1 ? 1 : fit > 512 ? 512 : (uint64_t)fit;
-  for (uint64_t i = 0; i < runs && code == CLI_OK; i++) code = time_batch(session, repeat, &times[i]);
-  if (code == CLI_OK) code = tell(session, "check");
+  *repeat = fit < 1 ? 1 : fit > 512 ? 512 : (uint64_t)fit;
+  return code;
+}
+
+static double median(double *times, uint64_t count) {
+  qsort(times, count, sizeof *times, compare);
+  return times[count / 2];
+}
+
+// In turns, so that what else happens on the machine meets both alike.
+static cli_exit measure_size(cli_session *sessions[2], uint64_t runs, bench_device *device) {
+  static const char *const modes[2] = {"zerocopy", "copy"};
+  static double times[2][1000];
+  uint64_t repeat[2];
+  size_t at = device->count;
+  cli_exit code = CLI_OK;
+  for (int m = 0; m < 2 && code == CLI_OK; m++)
+    code = prepare(sessions[m], device->sizes[at], modes[m], &repeat[m]);
+  for (uint64_t run = 0; run < runs; run++)
+    for (int m = 0; m < 2 && code == CLI_OK; m++) code = time_batch(sessions[m], repeat[m], &times[m][run]);
+  for (int m = 0; m < 2 && code == CLI_OK; m++) code = tell(sessions[m], "check");
   if (code != CLI_OK) return code;
-  qsort(times, runs, sizeof *times, compare);
-  *median_ns = times[runs / 2];
+  device->wrapped_ns[at] = median(times[0], runs);
+  device->copied_ns[at] = median(times[1], runs);
+  device->count++;
   return CLI_OK;
 }
 
@@ -75,27 +93,33 @@ static void on_emit(void *user, const void *bytes, size_t size_bytes) {
   if (at && strtol(at + 6, NULL, 10) != 0) *wrong = 1;
 }
 
+static cli_exit measure_sizes(cli_session *sessions[2], const cli_options *options, bench_device *device,
+                              uint64_t max_bytes) {
+  uint64_t runs = options->runs ? options->runs : DEFAULT_RUNS;
+  cli_exit code = CLI_OK;
+  for (uint64_t bytes = MIN_BYTES; bytes <= max_bytes && device->count < MAX_SIZES && code == CLI_OK;
+       bytes *= 2) {
+    char size[32];
+    cli_status("%s: %s", device->name, cli_size_text(bytes, size));
+    device->sizes[device->count] = bytes;
+    code = measure_size(sessions, runs, device);
+  }
+  return code;
+}
+
+// An engine for each way: neither's memory grows for the other's buffers.
 static cli_exit measure_device(const cli_options *options, bench_device *device, uint64_t max_bytes) {
   cli_options own = *options;
   own.device = device->name;
   char wrong = 0;
-  cli_session *session;
-  cli_exit code = cli_session_open(
-      &(cli_session_desc){.options = &own, .guest = "stream", .on_emit = on_emit, .user = &wrong}, &session);
-  if (code != CLI_OK) return code;
-  uint64_t runs = options->runs ? options->runs : DEFAULT_RUNS;
-  for (uint64_t bytes = MIN_BYTES; bytes <= max_bytes && device->count < MAX_SIZES && code == CLI_OK;
-       bytes *= 2) {
-    char size[32];
-    size_t i = device->count;
-    cli_status("%s: %s", device->name, cli_size_text(bytes, size));
-    device->sizes[i] = bytes;
-    code = measure_one(session, bytes, "zerocopy", runs, &device->wrapped_ns[i]);
-    if (code == CLI_OK) code = measure_one(session, bytes, "copy", runs, &device->copied_ns[i]);
-    if (code == CLI_OK) device->count++;
-  }
+  const cli_session_desc desc = {.options = &own, .guest = "stream", .on_emit = on_emit, .user = &wrong};
+  cli_session *sessions[2] = {NULL, NULL};
+  cli_exit code = cli_session_open(&desc, &sessions[0]);
+  if (code == CLI_OK) code = cli_session_open(&desc, &sessions[1]);
+  if (code == CLI_OK) code = measure_sizes(sessions, options, device, max_bytes);
   cli_status_clear();
-  cli_session_close(session);
+  cli_session_close(sessions[0]);
+  cli_session_close(sessions[1]);
   if (code == CLI_OK && wrong) {
     cli_say("%s: the results are wrong", device->name);
     return CLI_FAILED;
@@ -125,24 +149,30 @@ static size_t pays_from(const bench_device *device) {
   return from;
 }
 
+static double ratio_at(const bench_device *device, size_t i) {
+  return device->copied_ns[i] / device->wrapped_ns[i];
+}
+
 static void print_conclusion(const bench_device *device) {
   char size[32], largest[32], least[32];
   size_t from = pays_from(device), last = device->count - 1;
-  double ratio = device->copied_ns[last] / device->wrapped_ns[last];
-  cli_time_text((uint64_t)device->wrapped_ns[0], least);
   cli_size_text(device->sizes[last], largest);
   if (from == device->count) {
     printf("%s: zero-copy does not pay here up to %s: copying takes %.2f times as long there\n", device->name,
-           largest, ratio);
-  } else if (from == 0) {
-    printf("%s: zero-copy pays at every size measured; at %s copying takes %.1f times as long\n",
-           device->name, largest, ratio);
-  } else {
-    printf("%s: zero-copy pays from %s on; at %s copying takes %.1f times as long; below, the %s that any "
-           "run takes "
-           "hide the copy\n",
-           device->name, cli_size_text(device->sizes[from], size), largest, ratio, least);
+           largest, ratio_at(device, last));
+    return;
   }
+  double low = 1e300, high = 0;
+  for (size_t i = from; i < device->count; i++) {
+    low = fmin(low, ratio_at(device, i));
+    high = fmax(high, ratio_at(device, i));
+  }
+  printf("%s: zero-copy pays from %s on: copying takes %.1f to %.1f times as long", device->name,
+         cli_size_text(device->sizes[from], size), low, high);
+  if (from)
+    printf("; below, the %s that any run takes weigh more",
+           cli_time_text((uint64_t)device->wrapped_ns[0], least));
+  putchar('\n');
 }
 
 static void print_table(const bench_device *device) {
