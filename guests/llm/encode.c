@@ -36,8 +36,15 @@ static bool is_own_word(const char *text, const char *begin, const char *stop, c
 
 // ---- Pieces ----------------------------------------------------------------------------
 
+typedef struct encoding {
+  const llm_tokenizer *tokenizer;
+  bool special;                // special tokens are recognised
+  llm_ids *ids;
+} encoding;
+
 // A stretch without added tokens.
-static bool encode_plain(const llm_tokenizer *tokenizer, const char *text, size_t length, llm_ids *ids) {
+static bool encode_plain(const encoding *e, const char *text, size_t length) {
+  const llm_tokenizer *tokenizer = e->tokenizer;
   char *copy = NULL;
   if (tokenizer->add_prefix_space && length && *text != ' ') {
     copy = length < SIZE_MAX ? malloc(length + 1) : NULL;
@@ -49,40 +56,38 @@ static bool encode_plain(const llm_tokenizer *tokenizer, const char *text, size_
   bool ok = true;
   for (size_t piece; ok && length; text += piece, length -= piece) {
     piece = llm_piece(tokenizer->pattern, text, length);
-    ok = llm_encode_piece(tokenizer, text, piece, ids);
+    ok = llm_encode_piece(tokenizer, text, piece, e->ids);
   }
   free(copy);
   return ok;
 }
 
 // The longest added token that stands at `at`; the two kinds are looked for in turn.
-static const llm_added *added_at(const llm_tokenizer *tokenizer, const char *at, const char *end, bool normalized) {
+static const llm_added *added_at(const encoding *e, const char *at, const char *end, bool normalized) {
+  const llm_tokenizer *tokenizer = e->tokenizer;
   const uint32_t *begin = &tokenizer->added_begin[(unsigned char)*at];
   for (uint32_t i = begin[0]; i < begin[1]; i++) {
     const llm_added *added = &tokenizer->added[i];
-    if (added->normalized == normalized && added->content.length <= (size_t)(end - at) &&
+    if (added->normalized == normalized && (e->special || !added->special) && added->content.length <= (size_t)(end - at) &&
         memcmp(at, tokenizer->arena + added->content.offset, added->content.length) == 0)
       return added;
   }
   return NULL;
 }
 
-static bool encode_added(const llm_tokenizer *tokenizer, const char *text, size_t length, bool normalized,
-                         llm_ids *ids);
+static bool encode_added(const encoding *e, const char *text, size_t length, bool normalized);
 
 // What lies between added tokens of one kind may hold those of the other.
-static bool encode_between(const llm_tokenizer *tokenizer, const char *text, size_t length, bool normalized,
-                           llm_ids *ids) {
-  return normalized ? encode_plain(tokenizer, text, length, ids) : encode_added(tokenizer, text, length, true, ids);
+static bool encode_between(const encoding *e, const char *text, size_t length, bool normalized) {
+  return normalized ? encode_plain(e, text, length) : encode_added(e, text, length, true);
 }
 
 // Cuts at the added tokens of one kind, from left to right, the longest first.
-static bool encode_added(const llm_tokenizer *tokenizer, const char *text, size_t length, bool normalized,
-                         llm_ids *ids) {
+static bool encode_added(const encoding *e, const char *text, size_t length, bool normalized) {
   const char *end = text + length, *from = text;
   bool ok = true;
   for (const char *at = text; ok && at < end;) {
-    const llm_added *added = added_at(tokenizer, at, end, normalized);
+    const llm_added *added = added_at(e, at, end, normalized);
     if (!added) {
       at++;
       continue;
@@ -97,11 +102,11 @@ static bool encode_added(const llm_tokenizer *tokenizer, const char *text, size_
     if (added->rstrip) stop = spaces_after(stop, end);
     // Spaces that were stripped may be a token themselves and are looked at again,
     // so `from` may lie behind `begin`, and even go back: as the peer does it.
-    ok = from >= begin || encode_between(tokenizer, from, (size_t)(begin - from), normalized, ids);
-    ok = ok && llm_ids_add(ids, added->id);
+    ok = from >= begin || encode_between(e, from, (size_t)(begin - from), normalized);
+    ok = ok && llm_ids_add(e->ids, added->id);
     from = stop;
   }
-  return ok && encode_between(tokenizer, from, (size_t)(end - from), normalized, ids);
+  return ok && encode_between(e, from, (size_t)(end - from), normalized);
 }
 
 // ---- Whole texts -----------------------------------------------------------------------
@@ -133,13 +138,14 @@ static char *repaired(const char *text, size_t *length) {
   return copy;
 }
 
-bool llm_encode(const llm_tokenizer *tokenizer, const char *text, size_t length, bool added, llm_ids *ids) {
+bool llm_encode(const llm_tokenizer *tokenizer, const char *text, size_t length, bool special, llm_ids *ids) {
+  const encoding e = {tokenizer, special, ids};
   char *copy = NULL;
   if (!is_utf8(text, length)) {
     text = copy = repaired(text, &length);
     if (!copy) return false;
   }
-  bool ok = added ? encode_added(tokenizer, text, length, false, ids) : encode_plain(tokenizer, text, length, ids);
+  bool ok = encode_added(&e, text, length, false);
   free(copy);
   return ok;
 }

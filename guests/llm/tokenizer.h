@@ -84,10 +84,10 @@ typedef struct llm_ids {
 bool llm_ids_add(llm_ids *ids, uint32_t id); // false: no memory
 void llm_ids_free(llm_ids *ids);
 
-// Appends the tokens of a text.  With `added`, added tokens are recognised in it, as
-// `tokenizers` does with add_special_tokens=False; without it they are just text.
+// Appends the tokens of a text as `tokenizers` does with add_special_tokens=False:
+// added tokens in it are recognised.  Without `special`, special ones are just text.
 // Bytes that are not UTF-8 count as U+FFFD.  False: no memory.
-bool llm_encode(const llm_tokenizer *tokenizer, const char *text, size_t length, bool added, llm_ids *ids);
+bool llm_encode(const llm_tokenizer *tokenizer, const char *text, size_t length, bool special, llm_ids *ids);
 
 // The token that consists of exactly these bytes, added ones first; LLM_NO_TOKEN: none.
 uint32_t llm_token(const llm_tokenizer *tokenizer, const char *bytes, size_t length);
