@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define MAX_SIZES 40
+#define MAX_DEVICES 2
 #define MIN_BYTES 4096
 #define DEFAULT_MAX_BYTES (UINT64_C(256) << 20)
 #define DEFAULT_RUNS 7
@@ -211,21 +212,28 @@ static void print_json(const bench_device *devices, size_t count) {
   printf("\n  ]\n}\n");
 }
 
+// First how much longer copying takes, a line a device; then the times of each device.
 static cli_exit draw(const bench_device *devices, size_t count, const char *path) {
-  plot_panel panels[8] = {0};
-  size_t drawn = 0;
-  for (size_t i = 0; i < count && drawn < 8; i++) {
-    const bench_device *device = &devices[i];
+  static double ratios[MAX_DEVICES][MAX_SIZES];
+  plot_panel panels[MAX_DEVICES + 1] = {
+      {.title = "Copying takes this many times as long as zero-copy (above 1x, zero-copy pays)",
+       .kind = PLOT_RATIO}};
+  size_t drawn = 1;
+  for (size_t d = 0; d < count; d++) {
+    const bench_device *device = &devices[d];
     if (!device->measured) continue;
-    size_t from = pays_from(device);
+    for (size_t i = 0; i < device->count; i++) ratios[d][i] = ratio_at(device, i);
+    plot_panel *first = &panels[0];
+    first->lines[first->line_count++] = (plot_line){device->name, device->count, device->sizes, ratios[d]};
     panels[drawn++] =
         (plot_panel){.title = device->words,
-                     .count = device->count,
-                     .x_bytes = device->sizes,
-                     .lines = {{"copying", device->copied_ns}, {"zero-copy", device->wrapped_ns}},
-                     .mark_bytes = from && from < device->count ? device->sizes[from] : 0};
+                     .kind = PLOT_TIME,
+                     .line_count = 2,
+                     .lines = {{"copying", device->count, device->sizes, device->copied_ns},
+                               {"zero-copy", device->count, device->sizes, device->wrapped_ns}}};
   }
-  if (plot_write(path, "One run of y = a*x + b over a guest's buffer", panels, drawn)) return CLI_OK;
+  if (drawn > 1 && plot_write(path, "y = a*x + b over a guest's buffer, by its size", panels, drawn))
+    return CLI_OK;
   cli_say("%s could not be written", path);
   return CLI_NOT_FOUND;
 }
@@ -236,8 +244,8 @@ cli_exit cli_bench(const cli_arguments *arguments) {
     cli_say("there is one benchmark: driftwood bench copies");
     return CLI_USAGE;
   }
-  bench_device devices[] = {{.name = "cpu"}, {.name = "vulkan"}};
-  size_t count = sizeof devices / sizeof *devices;
+  bench_device devices[MAX_DEVICES] = {{.name = "cpu"}, {.name = "vulkan"}};
+  size_t count = MAX_DEVICES;
   if (options->device) {
     devices[0].name = options->device;
     count = 1;

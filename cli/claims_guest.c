@@ -170,6 +170,11 @@ static uint64_t allowed_bytes(const char *model_path) {
   return status == DW_OK ? 4 * strtoull(text, NULL, 10) + 256 : 0;
 }
 
+// The guest's own error is all that comes through when the host refused its program.
+static bool lacks_operator(const claim_rig *rig) {
+  return rig->error.code == DW_GUEST && strstr(rig->error.detail, "program_new: not supported");
+}
+
 void claim_tokens(cli_claim *claim, const claim_environment *environment) {
   if (!environment->model_path) {
     snprintf(claim->evidence, sizeof claim->evidence, "there is no model to generate with");
@@ -189,6 +194,7 @@ void claim_tokens(cli_claim *claim, const claim_environment *environment) {
       claim_judge(claim, false, "the llm guest generated no token");
     else
       claim_stop(claim, &rig, "the llm guest");
+    if (status != DW_OK && lacks_operator(&rig)) claim->verdict = CLAIM_NOT_APPLICABLE;
   } else {
     dw_actor_stats stats = claim_stats(&rig);
     uint64_t named = stats.upload_bytes + stats.download_bytes;

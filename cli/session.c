@@ -110,7 +110,7 @@ static cli_exit open_engine(cli_session *session) {
 
 static cli_exit load_guest(cli_session *session, const char *name, const char *path) {
   dw_error error = {0};
-  cli_status("compiling %s (only the first time)", name);
+  cli_status("loading the guest %s (compiled on its first use)", name);
   uint64_t begun = cli_now_ns();
   if (dw_guest_load(session->engine, path, &session->guest, &error) != DW_OK)
     return cli_fail(&error, "guest %s", name);
