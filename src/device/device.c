@@ -2,7 +2,12 @@
 
 #include <string.h>
 
-static const dw_device_class *const classes[] = {&dw_device_cpu, &dw_device_vulkan};
+static const dw_device_class *const classes[] = {
+    &dw_device_cpu,
+#ifndef DW_NO_VULKAN // a build without the crate that translates its kernels
+    &dw_device_vulkan,
+#endif
+};
 
 // The Vulkan device has two operators so far, which is too few for a language
 // model, so "auto" does not choose it however good the GPU is.

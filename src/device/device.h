@@ -42,7 +42,6 @@ struct dw_buffer {
 
 typedef struct dw_device_options {
   uint32_t threads;            // 0: one a core
-  bool no_software;            // a GPU device that is a CPU in disguise counts as none
   void *user;                  // of a device class given by a test
 } dw_device_options;
 

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define HOST_EXTENSION "VK_EXT_external_memory_host"
 #define ZERO_EXTENSION "VK_KHR_zero_initialize_workgroup_memory"
@@ -32,21 +31,6 @@ dw_status dw_vk_fail(dw_error *error, const char *call, VkResult result) {
                 result == VK_ERROR_TOO_MANY_OBJECTS;
   dw_status status = result == VK_ERROR_DEVICE_LOST ? DW_LOST : memory ? DW_NOMEM : DW_DEVICE;
   return dw_fail(error, status, "%s: %s (%d)", call, dw_vk_result_name(result), result);
-}
-
-// ---- Hardware -----------------------------------------------------------------------------
-
-// Loading drivers only to find that none has a GPU costs time and memory, and
-// whoever asks for hardware alone asks at every start.  Linux shows GPUs as files.
-static bool hardware_in_sight(void) {
-#ifdef __linux__
-  static const char *const files[] = {"/dev/dri", "/dev/nvidiactl", "/dev/dxg", "/dev/kgsl-3d0", "/dev/mali0"};
-  for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-    if (access(files[i], F_OK) == 0) return true;
-  return false;
-#else
-  return true;
-#endif
 }
 
 // ---- Library and instance ---------------------------------------------------------------
@@ -200,8 +184,6 @@ static candidate examine(const dw_vk_device *device, VkPhysicalDevice physical) 
   if (!of.lacks) of.lacks = lacking_import(device, physical);
   if (!of.lacks) of.lacks = lacking_queue(device, physical, &of.family);
   if (!of.lacks && limits->minStorageBufferOffsetAlignment > DW_VIEW_ALIGNMENT) of.lacks = "bindings at 256 bytes";
-  if (!of.lacks && device->no_software && all.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU)
-    of.lacks = "hardware: it is a CPU";
   return of;
 }
 
@@ -314,12 +296,9 @@ static void close_device(dw_device *base) {
 
 static dw_status open_device(const dw_device_options *options, dw_device **answer, dw_error *error) {
   *answer = NULL;
-  bool no_software = options && options->no_software;
-  if (no_software && !hardware_in_sight()) return dw_fail(error, DW_UNSUPPORTED, "this machine shows no GPU");
   dw_vk_device *device = calloc(1, sizeof *device);
   if (!device) return dw_fail(error, DW_NOMEM, "a Vulkan device");
   device->device.class_ = &dw_device_vulkan;
-  device->no_software = no_software;
   if (options && options->user) device->options = *(const dw_vulkan_options *)options->user;
   if (!device->options.timeout_ns) device->options.timeout_ns = UINT64_C(10000000000);
   pthread_mutex_init(&device->pipelines_lock, NULL);

@@ -95,7 +95,6 @@ typedef struct dw_vk_queue {
 struct dw_vk_device {
   dw_device device;
   dw_vulkan_options options;
-  bool no_software;
   void *library;
   dw_vk_functions vk;
   VkInstance instance;
