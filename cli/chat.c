@@ -1,7 +1,6 @@
 // chat: a conversation with a model, on a terminal or through a pipe.
 #include "cli.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,27 +65,27 @@ static cli_exit answer(chat *talk, const char *text, size_t length) {
   return code;
 }
 
+// A line of the input into `line`; its length, or -1 at the end or at ctrl-C.
+static ssize_t read_line(const chat *talk, char **line, size_t *capacity) {
+  if (talk->interactive) {
+    printf("%s> %s", cli_begin(stdout, CLI_PROMPT), cli_end(stdout));
+    fflush(stdout);
+    if (!cli_wait_readable(STDIN_FILENO)) return -1;
+  }
+  ssize_t length = getline(line, capacity, stdin);
+  if (length > 0 && (*line)[length - 1] == '\n') length--;
+  if (length > 0 && (*line)[length - 1] == '\r') length--;
+  return length;
+}
+
 static cli_exit converse(chat *talk) {
   char *line = NULL;
   size_t capacity = 0;
+  ssize_t length;
   cli_exit code = CLI_OK;
-  while (code == CLI_OK) {
-    if (talk->interactive) {
-      printf("%s> %s", cli_begin(stdout, CLI_PROMPT), cli_end(stdout));
-      fflush(stdout);
-    }
-    errno = 0;
-    ssize_t length = getline(&line, &capacity, stdin);
-    if (length < 0) {
-      if (talk->interactive) putchar('\n'); // ctrl-D and ctrl-C leave the cursor behind the prompt
-      if (cli_interrupted() && !talk->interactive) code = CLI_INTERRUPTED;
-      break;
-    }
-    if (length && line[length - 1] == '\n') length--;
-    if (length && line[length - 1] == '\r') length--;
-    if (!length && talk->interactive) continue;
-    code = answer(talk, line, (size_t)length);
-  }
+  while (code == CLI_OK && (length = read_line(talk, &line, &capacity)) >= 0)
+    if (length || !talk->interactive) code = answer(talk, line, (size_t)length);
+  if (talk->interactive && code == CLI_OK) putchar('\n'); // the cursor stands behind the prompt
   free(line);
   return code;
 }
@@ -111,8 +110,11 @@ cli_exit cli_chat(const cli_arguments *arguments) {
                                                        .user = &talk},
                                    &talk.session);
   if (code != CLI_OK) return code;
-  cli_catch_interrupt();
-  if (talk.interactive) print_banner(&talk, model);
+  if (talk.interactive) {
+    setvbuf(stdin, NULL, _IONBF, 0); // what was read ahead would not wake the wait for input
+    cli_catch_interrupt();
+    print_banner(&talk, model);
+  }
   code = converse(&talk);
   cli_session_close(talk.session);
   return code;

@@ -203,9 +203,10 @@ bool cli_session_is_running(const cli_session *session);
 void cli_session_close(cli_session *session);
 const char *cli_session_device(const cli_session *session);
 uint64_t cli_now_ns(void);
-// ctrl-C since it was last asked; from cli_catch_interrupt on it does not end the process.
-void cli_catch_interrupt(void);
-bool cli_interrupted(void);
+// From now on ctrl-C does not end the process but these waits; false: it still does.
+bool cli_catch_interrupt(void);
+// Waits until `descriptor` can be read (true) or ctrl-C came (false).
+bool cli_wait_readable(int descriptor);
 
 // ---- Commands ---------------------------------------------------------------------
 cli_exit cli_chat(const cli_arguments *arguments);

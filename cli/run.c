@@ -67,7 +67,6 @@ cli_exit cli_run(const cli_arguments *arguments) {
                                               .user = &last},
                           &session);
   if (code != CLI_OK) return code;
-  cli_catch_interrupt();
   code = tell_all(session, &options->messages, arguments->words[0], &last);
   cli_session_close(session);
   return code;

@@ -1,14 +1,15 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 struct cli_session {
   const cli_options *options;
@@ -34,21 +35,42 @@ uint64_t cli_now_ns(void) {
 
 // ---- Ctrl-C -----------------------------------------------------------------------------
 
-static atomic_bool interrupted;
+// A pipe and not a flag: a signal that comes just before a poll still ends it.
+static int interrupts[2] = {-1, -1};
 
 static void on_interrupt(int signal_number) {
   (void)signal_number;
-  atomic_store(&interrupted, true);
+  int before = errno;
+  ssize_t written = write(interrupts[1], "", 1);
+  (void)written; // full means that one is waiting already
+  errno = before;
 }
 
-void cli_catch_interrupt(void) {
-  struct sigaction action = {.sa_handler = on_interrupt}; // no SA_RESTART: reads and polls return
+bool cli_catch_interrupt(void) {
+  if (pipe(interrupts) != 0) return false;
+  for (int i = 0; i < 2; i++) {
+    fcntl(interrupts[i], F_SETFD, FD_CLOEXEC);
+    fcntl(interrupts[i], F_SETFL, O_NONBLOCK);
+  }
+  struct sigaction action = {.sa_handler = on_interrupt};
   sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, NULL);
+  return sigaction(SIGINT, &action, NULL) == 0;
 }
 
-bool cli_interrupted(void) {
-  return atomic_exchange(&interrupted, false);
+// Forgets what is in the pipe; true if something was.
+static bool interrupted(void) {
+  char bytes[64];
+  bool any = false;
+  while (interrupts[0] >= 0 && read(interrupts[0], bytes, sizeof bytes) > 0) any = true;
+  return any;
+}
+
+bool cli_wait_readable(int descriptor) {
+  if (descriptor < 0) return true; // nothing that would ever be readable
+  struct pollfd both[2] = {{.fd = descriptor, .events = POLLIN}, {.fd = interrupts[0], .events = POLLIN}};
+  while (poll(both, 2, -1) < 0 && errno == EINTR) {
+  }
+  return !interrupted();
 }
 
 // ---- What comes from the guest ------------------------------------------------------------
@@ -227,17 +249,11 @@ bool cli_session_is_running(const cli_session *session) {
 
 // Until the actor rests; ctrl-C cancels once and gives up at the second.
 static cli_exit wait_or_cancel(cli_session *session) {
-  struct pollfd rest = {.fd = dw_actor_descriptor(session->actor), .events = POLLIN};
   bool cancelled = false;
-  for (;;) {
-    int ready = poll(&rest, 1, 200); // the time matters only if a signal came between test and poll
-    if (cli_interrupted()) {
-      if (cancelled) return CLI_INTERRUPTED;
-      cancelled = true;
-      dw_actor_cancel(session->actor);
-    }
-    if (ready > 0) break;
-    if (ready < 0 && errno != EINTR) break;
+  while (!cli_wait_readable(dw_actor_descriptor(session->actor))) {
+    if (cancelled) return CLI_INTERRUPTED;
+    cancelled = true;
+    dw_actor_cancel(session->actor);
   }
   cli_exit code = cli_session_wait(session);
   return code == CLI_OK && cancelled ? CLI_INTERRUPTED : code;
