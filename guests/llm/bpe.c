@@ -69,7 +69,7 @@ typedef struct merging {
   uint32_t heap_count;
 } merging;
 
-static bool before(const candidate *a, const candidate *b) {
+static bool lower(const candidate *a, const candidate *b) {
   return a->rank != b->rank ? a->rank < b->rank : a->at < b->at;
 }
 
@@ -80,7 +80,7 @@ static void push(merging *work, uint32_t at) {
   if (!merge) return;
   candidate added = {merge->rank, at, merge->id};
   uint32_t i = work->heap_count++;
-  for (; i > 0 && before(&added, &work->heap[(i - 1) / 2]); i = (i - 1) / 2) work->heap[i] = work->heap[(i - 1) / 2];
+  for (; i > 0 && lower(&added, &work->heap[(i - 1) / 2]); i = (i - 1) / 2) work->heap[i] = work->heap[(i - 1) / 2];
   work->heap[i] = added;
 }
 
@@ -90,8 +90,8 @@ static candidate pop(merging *work) {
   for (;;) {
     uint32_t child = 2 * i + 1;
     if (child >= work->heap_count) break;
-    if (child + 1 < work->heap_count && before(&work->heap[child + 1], &work->heap[child])) child++;
-    if (!before(&work->heap[child], &last)) break;
+    if (child + 1 < work->heap_count && lower(&work->heap[child + 1], &work->heap[child])) child++;
+    if (!lower(&work->heap[child], &last)) break;
     work->heap[i] = work->heap[child];
     i = child;
   }

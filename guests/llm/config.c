@@ -29,19 +29,19 @@ static bool open_reader(reader *read, const char *json, size_t length) {
 }
 
 // The value, or 0 if there is none or it is null.
-static uint32_t find(const reader *read, uint32_t object, const char *key) {
+static uint32_t value_of(const reader *read, uint32_t object, const char *key) {
   uint32_t node = dw_json_find(&read->json, object, key);
   return node && dw_json_type_of(&read->json, node) != DW_JSON_NULL ? node : 0;
 }
 
-static bool is(const reader *read, uint32_t node, const char *text) {
+static bool is_text(const reader *read, uint32_t node, const char *text) {
   return node && dw_json_type_of(&read->json, node) == DW_JSON_STRING &&
          dw_json_equal(&read->json, node, text, strlen(text));
 }
 
 static uint32_t number(reader *read, const char *key, uint32_t fallback, uint32_t max) {
   uint64_t value = fallback;
-  uint32_t node = find(read, 0, key);
+  uint32_t node = value_of(read, 0, key);
   if (!node && !fallback) complain(read, key, "is missing");
   else if (node && (!dw_json_uint64(&read->json, node, &value) || value < 1 || value > max))
     complain(read, key, "is out of range");
@@ -50,13 +50,13 @@ static uint32_t number(reader *read, const char *key, uint32_t fallback, uint32_
 
 static double real(reader *read, uint32_t object, const char *key, double fallback) {
   double value = fallback;
-  uint32_t node = find(read, object, key);
+  uint32_t node = value_of(read, object, key);
   if (node && !dw_json_double(&read->json, node, &value)) complain(read, key, "is no number");
   return value;
 }
 
 static bool flag(const reader *read, const char *key) {
-  uint32_t node = find(read, 0, key);
+  uint32_t node = value_of(read, 0, key);
   return node && dw_json_type_of(&read->json, node) == DW_JSON_TRUE;
 }
 
@@ -64,11 +64,11 @@ static bool flag(const reader *read, const char *key) {
 
 static void check_architecture(reader *read) {
   static const char *const known[] = {"LlamaForCausalLM", "MistralForCausalLM"};
-  uint32_t list = find(read, 0, "architectures"), name = 0;
+  uint32_t list = value_of(read, 0, "architectures"), name = 0;
   if (list && dw_json_type_of(&read->json, list) == DW_JSON_ARRAY && dw_json_size(&read->json, list))
     name = dw_json_begin(list);
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-    if (is(read, name, known[i])) return;
+    if (is_text(read, name, known[i])) return;
   char words[128] = "is missing; LlamaForCausalLM and MistralForCausalLM are supported";
   if (name && dw_json_type_of(&read->json, name) == DW_JSON_STRING)
     snprintf(words, sizeof words, "%.*s is not supported, only LlamaForCausalLM and MistralForCausalLM",
@@ -79,7 +79,7 @@ static void check_architecture(reader *read) {
 
 // transformers 4 writes rope_theta and rope_scaling, transformers 5 rope_parameters.
 static void read_rope(reader *read, llm_config *config) {
-  uint32_t parameters = find(read, 0, "rope_parameters"), scaling = parameters ? parameters : find(read, 0, "rope_scaling");
+  uint32_t parameters = value_of(read, 0, "rope_parameters"), scaling = parameters ? parameters : value_of(read, 0, "rope_scaling");
   double theta = real(read, 0, "rope_theta", 10000);
   config->rope_theta = parameters ? real(read, parameters, "rope_theta", theta) : theta;
   if (!(config->rope_theta > 0)) complain(read, "rope_theta", "is not positive");
@@ -87,10 +87,10 @@ static void read_rope(reader *read, llm_config *config) {
   if (parameters) partial = real(read, parameters, "partial_rotary_factor", partial);
   if (partial != 1) complain(read, "partial_rotary_factor", "other than 1 is not supported");
   if (!scaling) return;
-  uint32_t type = find(read, scaling, "rope_type");
-  if (!type) type = find(read, scaling, "type");
-  if (!type || is(read, type, "default")) return;
-  if (!is(read, type, "llama3")) {
+  uint32_t type = value_of(read, scaling, "rope_type");
+  if (!type) type = value_of(read, scaling, "type");
+  if (!type || is_text(read, type, "default")) return;
+  if (!is_text(read, type, "llama3")) {
     complain(read, "rope_type", "is not supported, only default and llama3");
     return;
   }
@@ -105,7 +105,7 @@ static void read_rope(reader *read, llm_config *config) {
 }
 
 static void add_stops(reader *read, llm_config *config) {
-  uint32_t node = find(read, 0, "eos_token_id");
+  uint32_t node = value_of(read, 0, "eos_token_id");
   uint64_t id;
   if (!node) return;
   if (dw_json_type_of(&read->json, node) != DW_JSON_ARRAY) {
@@ -126,7 +126,7 @@ static void read_sizes(reader *read, llm_config *config) {
   config->context = number(read, "max_position_embeddings", 2048, 1u << 30);
   if (read->failed) return;
   uint32_t shared = config->hidden / config->heads;
-  if (!shared && !find(read, 0, "head_dim")) complain(read, "hidden_size", "is less than num_attention_heads");
+  if (!shared && !value_of(read, 0, "head_dim")) complain(read, "hidden_size", "is less than num_attention_heads");
   config->head_dim = number(read, "head_dim", shared, 65536);
   if (config->heads % config->kv_heads) complain(read, "num_attention_heads", "is no multiple of num_key_value_heads");
   if (config->head_dim % 2) complain(read, "head_dim", "is odd");
@@ -140,8 +140,8 @@ bool llm_config_load(llm_config *config, const char *json, size_t length, llm_er
   if (!open_reader(&read, json, length)) return false;
   check_architecture(&read);
   read_sizes(&read, config);
-  uint32_t activation = find(&read, 0, "hidden_act");
-  if (activation && !is(&read, activation, "silu")) complain(&read, "hidden_act", "is not silu");
+  uint32_t activation = value_of(&read, 0, "hidden_act");
+  if (activation && !is_text(&read, activation, "silu")) complain(&read, "hidden_act", "is not silu");
   config->epsilon = (float)real(&read, 0, "rms_norm_eps", 1e-6);
   config->tied = flag(&read, "tie_word_embeddings");
   config->attention_bias = flag(&read, "attention_bias");
