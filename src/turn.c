@@ -137,6 +137,9 @@ static void end_message(dw_actor *actor) {
 
 static dw_status guest_failed(dw_actor *actor, const char *what, int32_t code) {
   if (actor->last_log[0]) return dw_fail(&actor->error, DW_GUEST, "%s", actor->last_log);
+  dw_error last = actor->error; // of the host function whose failure the guest passes on
+  if (last.code == code && code < 0)
+    return dw_fail(&actor->error, DW_GUEST, "%s answered %" PRId32 ": %.180s", what, code, last.detail);
   return dw_fail(&actor->error, DW_GUEST, "%s answered %" PRId32, what, code);
 }
 
