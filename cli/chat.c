@@ -11,12 +11,47 @@ typedef struct chat {
   cli_session *session;
   bool interactive; // a person types
   char last;        // byte that was written
+  // Of the line on a terminal; a word is shown when it is complete.
+  char word[128];
+  size_t word_length;
+  int column;
 } chat;
+
+// A word that does not fit goes to the next line.
+static void end_word(chat *talk) {
+  int columns = 0;
+  for (size_t i = 0; i < talk->word_length; i++) columns += (talk->word[i] & 0xC0) != 0x80; // characters
+  if (talk->column && talk->column + columns >= cli_width()) {
+    putchar('\n');
+    talk->column = 0;
+  }
+  cli_write_text(stdout, talk->word, talk->word_length);
+  talk->column += columns;
+  talk->word_length = 0;
+}
+
+static void write_words(chat *talk, const char *text, size_t length) {
+  for (size_t i = 0; i < length; i++) {
+    bool blank = text[i] == ' ' || text[i] == '\n';
+    bool full =
+        talk->word_length + 4 > sizeof talk->word && (text[i] & 0xC0) != 0x80; // never inside a character
+    if (blank || full) end_word(talk);
+    if (!blank) {
+      if (talk->word_length < sizeof talk->word) talk->word[talk->word_length++] = text[i];
+    } else {
+      cli_write_text(stdout, &text[i], 1);
+      talk->column = text[i] == '\n' ? 0 : talk->column + 1;
+    }
+  }
+}
 
 static void on_emit(void *user, const void *bytes, size_t size_bytes) {
   chat *talk = user;
   if (!size_bytes) return;
-  cli_write_text(stdout, bytes, size_bytes);
+  if (talk->interactive)
+    write_words(talk, bytes, size_bytes);
+  else
+    cli_write_text(stdout, bytes, size_bytes);
   talk->last = ((const char *)bytes)[size_bytes - 1];
 }
 
@@ -51,8 +86,10 @@ static void print_memory(const chat *talk) {
 static cli_exit answer(chat *talk, const char *text, size_t length) {
   cli_reply reply;
   talk->last = '\n';
+  talk->column = 0;
   if (talk->interactive) cli_status("thinking");
   cli_exit code = cli_session_tell(talk->session, text, length, &reply);
+  if (!cli_session_is_running(talk->session)) end_word(talk);
   if (talk->last != '\n' || (!talk->interactive && !reply.first_ns && code == CLI_OK)) putchar('\n');
   fflush(stdout);
   if (code == CLI_INTERRUPTED && talk->interactive) {

@@ -61,9 +61,8 @@ static void judge_product(cli_claim *claim, claim_rig *rig, uint64_t one_ns) {
   double read_back = claim_number(rig, "checksum", NAN); // what the guest read
   bool same = fabs(read_back - found.checksum) <= 1e-5;
   claim_judge(claim, found.wrong == 0 && same,
-              "%u of 16,384 elements differ from f64 by more than rounding (largest difference %.2g); the "
-              "guest reads "
-              "back the %s sum; %.3f ms from the guest's submit to its next step (median of 9 x %d)",
+              "%u differ from f64 by more than rounding (largest difference %.2g); the guest reads the %s sum; "
+              "%.3f ms from submit to next step (median of 9 x %d)",
               found.wrong, found.largest, same ? "same" : "wrong", (double)one_ns / 1e6, REPEATS);
 }
 
@@ -109,10 +108,8 @@ void claim_host_call(cli_claim *claim, const claim_environment *environment) {
     double answered = claim_number(&rig, "answered", 0);
     // Besides the loop the guest reads the message and emits a line.
     claim_judge(claim, counted >= CALLS && more <= 8 && answered == CALLS && moved == 0,
-                "the guest called 1,000,000 times and was answered %.0f times, the host counted %" PRIu64
-                " calls"
-                "; %.1f ns each "
-                "(least of 7); %" PRIu64 " bytes transferred or copied",
+                "1,000,000 calls: %.0f answered, %" PRIu64 " counted with those for the message; "
+                "%.1f ns each (least of 7); %" PRIu64 " bytes moved",
                 answered, counted, least_ns, moved);
   }
   claim_close(&rig);
@@ -151,8 +148,11 @@ void claim_guard(cli_claim *claim, const claim_environment *environment) {
   rig.actor = neighbour;
   dw_status status = claim_tell(&rig, "alive");
   bool alive = status == DW_OK && strcmp(rig.said, "alive\n") == 0;
-  claim_judge(claim, trapped == 3 && alive, "%u of 3 accesses trapped (%s; %s; %s); the neighbour %s",
-              trapped, seen[0], seen[1], seen[2], alive ? "answers" : "does not answer");
+  if (trapped == 3)
+    claim_judge(claim, alive, "reading and writing behind the end, reading at 4 GB: all trap; the neighbour %s",
+                alive ? "answers" : "does not answer");
+  else
+    claim_judge(claim, false, "%u of 3 trap (%s; %s; %s)", trapped, seen[0], seen[1], seen[2]);
   claim_close(&rig);
 }
 
@@ -202,9 +202,8 @@ void claim_tokens(cli_claim *claim, const claim_environment *environment) {
     uint64_t each = (discrete ? stats.bus_bytes : named) / rig.tokens;
     uint64_t most = discrete ? allowed_bytes(environment->model_path) : 0;
     claim_judge(claim, each <= most && (named == 0 || discrete),
-                "%" PRIu64 " tokens generated: %" PRIu64 " bytes copied a token, %" PRIu64
-                " of weights copied at load "
-                "(%" PRIu64 " programs run, %" PRIu64 " compiled)",
+                "%" PRIu64 " tokens: %" PRIu64 " bytes copied for each, %" PRIu64 " bytes of weights at load; %" PRIu64
+                " programs run, %" PRIu64 " compiled",
                 rig.tokens, each, stats.copied_bytes, stats.programs_submitted, stats.programs_compiled);
   }
   claim_close(&rig);

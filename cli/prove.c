@@ -22,10 +22,12 @@ static void print_report(const claim_report *report) {
   for (size_t i = 0; i < CLAIM_COUNT; i++) {
     const cli_claim *one = &report->claims[i];
     counts[one->verdict]++;
-    printf("\n%s%-4s%s  %s%s%s\n", cli_begin(stdout, styles[one->verdict]), marks[one->verdict],
-           cli_end(stdout), cli_begin(stdout, CLI_BOLD), one->text, cli_end(stdout));
-    printf("%6s", "");
+    printf("%s%-4s%s  %s", cli_begin(stdout, styles[one->verdict]), marks[one->verdict], cli_end(stdout),
+           cli_begin(stdout, CLI_BOLD));
+    cli_wrap(stdout, one->text, 6, 6);
+    printf("%s%6s%s", cli_end(stdout), "", cli_begin(stdout, CLI_DIM));
     cli_wrap(stdout, one->evidence, 6, 6);
+    fputs(cli_end(stdout), stdout);
   }
   printf("\n%u pass, %u fail, %u not applicable\n", counts[CLAIM_PASS], counts[CLAIM_FAIL],
          counts[CLAIM_NOT_APPLICABLE]);

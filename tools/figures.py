@@ -100,7 +100,7 @@ def proof_figures(runs):
         resident = re.search(r"wrapped: ([+-][\d.]+) MB resident; copied: ([+-][\d.]+) MB", evidence["resident"])
         wrapped.append(resident.group(1))
         copied.append(resident.group(2))
-        product.append(re.search(r"([\d.]+) ms from the guest's submit", evidence["product"]).group(1))
+        product.append(re.search(r"([\d.]+) ms from submit", evidence["product"]).group(1))
         call.append(re.search(r"([\d.]+) ns each", evidence["host-call"]).group(1))
     return [Figure("resident memory that 16 MB wrapped add", wrapped, "MB", 0.05),
             Figure("resident memory that 16 MB copied add", copied, "MB"),
