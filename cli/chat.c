@@ -128,13 +128,15 @@ static cli_exit converse(chat *talk) {
 }
 
 cli_exit cli_chat(const cli_arguments *arguments) {
-  char model[CLI_PATH_BYTES], text[16384] = "model=model\nmode=chat\n";
+  char model[CLI_PATH_BYTES], text[16384];
   if (!cli_model_path(arguments->word_count ? arguments->words[0] : NULL, model)) return CLI_NOT_FOUND;
-  size_t begun = strlen(text);
-  if (!cli_guest_arguments(&arguments->options, text + begun, sizeof text - begun)) {
-    cli_say("--system has more text than fits");
+  // The guest takes the first line with a key: what --set says goes before what chat says.
+  static const char own[] = "model=model\nmode=chat\n";
+  if (!cli_guest_arguments(&arguments->options, text, sizeof text - sizeof own)) {
+    cli_say("--system or --set has more text than fits");
     return CLI_USAGE;
   }
+  strcat(text, own);
   chat talk = {.options = &arguments->options,
                .interactive = isatty(STDIN_FILENO) && cli_is_terminal(stdout)};
   const dw_grant grant = {.name = "model", .path = model};

@@ -52,12 +52,13 @@ const size_t cli_option_count = sizeof cli_option_table / sizeof *cli_option_tab
 #define SAMPLING_OPTIONS "context max-tokens temperature top-k top-p seed"
 
 const cli_command cli_command_table[] = {
-    {"chat", "[MODEL]", 0, 1, SAMPLING_OPTIONS " system " GUEST_OPTIONS, "talk with a model",
+    {"chat", "[MODEL]", 0, 1, SAMPLING_OPTIONS " system set " GUEST_OPTIONS, "talk with a model",
      "MODEL is a Hugging Face directory (config.json, safetensors, tokenizer.json) of the Llama family; "
      "without it "
      "the small model that comes with Driftwood answers.  Ctrl-C stops an answer, a second one leaves; so "
      "does the "
      "end of the input (ctrl-D).\n"
+     "A model without a chat template continues texts instead: --set mode=generate.\n"
      "With piped input each line is a message, and standard output has the answers alone, each ended by a "
      "newline.",
      "driftwood chat # with the default model\n"

@@ -207,7 +207,7 @@ def generate(model, tokens):
     """One answer; (tokens/s, bytes copied, resident besides weights and KV)."""
     process = subprocess.Popen(
         [str(DRIFTWOOD), "chat", str(model), "--device", "cpu", "--threads", str(THREADS), "--temperature", "0",
-         "--max-tokens", str(tokens), "--context", "512", "--verbose"],
+         "--max-tokens", str(tokens), "--context", "512", "--verbose", "--set", "mode=generate"],
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     process.stdin.write("Once upon a time\n")
     process.stdin.flush()
@@ -229,8 +229,8 @@ def generate(model, tokens):
 def load_time(model):
     """Seconds of a whole process that loads the model and reads no message."""
     begun = time.monotonic()
-    subprocess.run([str(DRIFTWOOD), "chat", str(model), "--device", "cpu", "--threads", str(THREADS)],
-                   stdin=subprocess.DEVNULL, check=True)
+    subprocess.run([str(DRIFTWOOD), "chat", str(model), "--device", "cpu", "--threads", str(THREADS), "--set",
+                    "mode=generate"], stdin=subprocess.DEVNULL, check=True)
     return time.monotonic() - begun
 
 
