@@ -10,7 +10,7 @@
 
 const cli_option cli_option_table[] = {
     {"device", "NAME", CLI_TEXT, AT(device), 0, 0, NULL,
-     "cpu, vulkan or auto (default): the first GPU that is one, else the CPU"},
+     "cpu, vulkan or auto (default): the CPU, until a GPU device has every operator"},
     {"threads", "N", CLI_COUNT, AT(threads), 1, 1024, NULL, "threads of the CPU device; default: one a core"},
     {"context", "N", CLI_COUNT, AT(context), 1, 1 << 24, "context", "longest conversation, in tokens"},
     {"max-tokens", "N", CLI_COUNT, AT(max_tokens), 1, 1 << 24, "max_tokens", "longest answer, in tokens"},
