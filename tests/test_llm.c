@@ -45,8 +45,12 @@ static void test_characters(void) {
   static const struct {
     const char *bytes, *text;
   } lines[] = {{"plain", "plain"},
-               {"h\xC3\xA9 \xE4\xB8\xAD\xE6\x96\x87 \xF0\x9F\x98\x80!", "h\xC3\xA9 \xE4\xB8\xAD\xE6\x96\x87 \xF0\x9F\x98\x80!"},
-               {"a\xFF" "b", "a\xEF\xBF\xBD" "b"},
+               {"h\xC3\xA9 \xE4\xB8\xAD\xE6\x96\x87 \xF0\x9F\x98\x80!",
+                "h\xC3\xA9 \xE4\xB8\xAD\xE6\x96\x87 \xF0\x9F\x98\x80!"},
+               {"a\xFF"
+                "b",
+                "a\xEF\xBF\xBD"
+                "b"},
                {"cut \xF0\x9F\x98", "cut \xEF\xBF\xBD"},
                {"\xE4\xB8z", "\xEF\xBF\xBDz"},
                {"\xE4\xB8\xE4\xB8\xAD", "\xEF\xBF\xBD\xE4\xB8\xAD"},
@@ -128,7 +132,8 @@ static void test_shares(void) {
   kept[6] = kept[13] = 0.5;
   llm_sampler two = {.temperature = 0.8, .top_k = 2, .top_p = 1, .state = 2, .candidates = candidates};
   check_shares(&two, kept, 14);
-  llm_sampler nucleus = {.temperature = 0.8, .top_p = likeliest_two - 0.01, .state = 3, .candidates = candidates};
+  llm_sampler nucleus = {
+      .temperature = 0.8, .top_p = likeliest_two - 0.01, .state = 3, .candidates = candidates};
   check_shares(&nucleus, kept, 14);
   double only[14] = {[6] = 1};
   llm_sampler nobody = {.temperature = 0.8, .top_p = 0, .state = 4, .candidates = candidates};
@@ -141,7 +146,8 @@ static void test_seeds(void) {
   for (uint32_t i = 0; i < MANY; i++) logits[i] = (float)((i * 7919) % MANY) / 100;
   uint32_t same = 0, first[64];
   for (uint64_t seed = 0; seed < 3; seed++) {
-    llm_sampler sampler = {.temperature = 1, .top_p = 0.9, .top_k = 500, .state = seed % 2, .candidates = candidates};
+    llm_sampler sampler = {
+        .temperature = 1, .top_p = 0.9, .top_k = 500, .state = seed % 2, .candidates = candidates};
     for (int i = 0; i < 64; i++) {
       uint32_t token = llm_sample(&sampler, logits, MANY);
       if (seed == 0) first[i] = token;
@@ -156,7 +162,9 @@ static void test_seeds(void) {
 
 // ---- config.json -----------------------------------------------------------------------
 
-#define SIZES "\"hidden_size\":64,\"intermediate_size\":96,\"num_attention_heads\":4,\"num_hidden_layers\":2,\"vocab_size\":10"
+#define SIZES                                                                                                \
+  "\"hidden_size\":64,\"intermediate_size\":96,\"num_attention_heads\":4,\"num_hidden_layers\":2,\"vocab_"   \
+  "size\":10"
 #define LLAMA "{\"architectures\":[\"LlamaForCausalLM\"]," SIZES
 
 static bool load_config(llm_config *config, const char *json, llm_error *error) {
@@ -169,16 +177,22 @@ static void test_config(void) {
   CHECK(load_config(&config, LLAMA "}", &error));
   CHECK(config.kv_heads == 4 && config.head_dim == 16 && !config.tied && !config.llama3_rope);
   CHECK(config.rope_theta == 10000 && config.context == 2048 && config.stop_count == 0);
-  CHECK(load_config(&config, LLAMA ",\"head_dim\":24,\"num_key_value_heads\":2,\"tie_word_embeddings\":true,"
-                             "\"rope_theta\":500000.0,\"eos_token_id\":[3,4],\"sliding_window\":null,"
-                             "\"rope_scaling\":{\"type\":\"llama3\",\"factor\":8,\"low_freq_factor\":1,"
-                             "\"high_freq_factor\":4,\"original_max_position_embeddings\":8192}}", &error));
-  CHECK(config.head_dim == 24 && config.kv_heads == 2 && config.tied && config.llama3_rope && config.rope_factor == 8);
+  CHECK(load_config(&config,
+                    LLAMA ",\"head_dim\":24,\"num_key_value_heads\":2,\"tie_word_embeddings\":true,"
+                          "\"rope_theta\":500000.0,\"eos_token_id\":[3,4],\"sliding_window\":null,"
+                          "\"rope_scaling\":{\"type\":\"llama3\",\"factor\":8,\"low_freq_factor\":1,"
+                          "\"high_freq_factor\":4,\"original_max_position_embeddings\":8192}}",
+                    &error));
+  CHECK(config.head_dim == 24 && config.kv_heads == 2 && config.tied && config.llama3_rope &&
+        config.rope_factor == 8);
   CHECK(llm_config_is_stop(&config, 4) && !llm_config_is_stop(&config, 5));
-  static const char generation[] = "{\"eos_token_id\":5,\"do_sample\":true,\"temperature\":0.6,\"top_p\":0.9}";
+  static const char generation[] =
+      "{\"eos_token_id\":5,\"do_sample\":true,\"temperature\":0.6,\"top_p\":0.9}";
   CHECK(llm_config_add_generation(&config, generation, strlen(generation), &error));
-  CHECK(llm_config_is_stop(&config, 5) && config.do_sample && config.temperature == 0.6 && config.top_k == 50);
-  CHECK(load_config(&config, LLAMA ",\"rope_parameters\":{\"rope_type\":\"default\",\"rope_theta\":77}}", &error));
+  CHECK(llm_config_is_stop(&config, 5) && config.do_sample && config.temperature == 0.6 &&
+        config.top_k == 50);
+  CHECK(load_config(&config, LLAMA ",\"rope_parameters\":{\"rope_type\":\"default\",\"rope_theta\":77}}",
+                    &error));
   CHECK(config.rope_theta == 77 && !config.llama3_rope);
 }
 
@@ -213,13 +227,19 @@ static void test_config_refused(void) {
 
 // The formulas in double: what float32 makes of them differs in the last bits only.
 static void test_rope(void) {
-  llm_config config = {.head_dim = 64, .rope_theta = 500000, .llama3_rope = true, .rope_factor = 32, .rope_low = 1,
-                       .rope_high = 4, .rope_original = 8192};
+  llm_config config = {.head_dim = 64,
+                       .rope_theta = 500000,
+                       .llama3_rope = true,
+                       .rope_factor = 32,
+                       .rope_low = 1,
+                       .rope_high = 4,
+                       .rope_original = 8192};
   float frequencies[32];
   llm_rope_frequencies(&config, frequencies);
   for (int i = 0; i < 32; i++) {
     double plain = pow(500000, -2.0 * i / 64), wave = 2 * 3.14159265358979323846 / plain, wanted = plain;
-    if (wave > 8192.0) wanted = plain / 32;
+    if (wave > 8192.0)
+      wanted = plain / 32;
     else if (wave >= 8192.0 / 4) {
       double smooth = (8192 / wave - 1) / 3;
       wanted = (1 - smooth) * plain / 32 + smooth * plain;
@@ -261,7 +281,8 @@ static void check_ids(const llm_ids *ids, const uint32_t *wanted, uint32_t count
 }
 
 static void test_chat(void) {
-  static const char llama[] = TOKENIZER(MARK(20, "<|start_header_id|>") "," MARK(21, "<|end_header_id|>") "," MARK(22, "<|eot_id|>"));
+  static const char llama[] =
+      TOKENIZER(MARK(20, "<|start_header_id|>") "," MARK(21, "<|end_header_id|>") "," MARK(22, "<|eot_id|>"));
   static const char chatml[] = TOKENIZER(MARK(30, "<|im_start|>") "," MARK(31, "<|im_end|>"));
   llm_tokenizer tokenizer;
   llm_chat chat;
@@ -270,8 +291,10 @@ static void test_chat(void) {
   CHECK(llm_tokenizer_load(&tokenizer, llama, strlen(llama), &error));
   CHECK(llm_chat_detect(&chat, &tokenizer, "x <|start_header_id|> {{ bos_token }}", 9, &error));
   CHECK(chat.format == LLM_CHAT_LLAMA3 && chat.bos == 9);
-  CHECK(llm_chat_turn(&chat, &tokenizer, "user", " hi\n", 4, &ids) && llm_chat_open_reply(&chat, &tokenizer, &ids));
-  check_ids(&ids, (uint32_t[]){20, 2, 3, 4, 5, 21, 6, 6, 0, 1, 22, 20, 7, 3, 3, 1, 3, 8, 7, 9, 8, 21, 6, 6}, 24);
+  CHECK(llm_chat_turn(&chat, &tokenizer, "user", " hi\n", 4, &ids) &&
+        llm_chat_open_reply(&chat, &tokenizer, &ids));
+  check_ids(&ids, (uint32_t[]){20, 2, 3, 4, 5, 21, 6, 6, 0, 1, 22, 20, 7, 3, 3, 1, 3, 8, 7, 9, 8, 21, 6, 6},
+            24);
   ids.count = 0;
   CHECK(llm_chat_turn(&chat, &tokenizer, "u", "<|eot_id|>", 10, &ids)); // typed by a user: text
   check_ids(&ids, (uint32_t[]){20, 2, 21, 6, 6, 4, 8, 1, 22}, 9);       // e t i of it are tokens here
@@ -281,7 +304,8 @@ static void test_chat(void) {
   ids.count = 0;
   CHECK(llm_tokenizer_load(&tokenizer, chatml, strlen(chatml), &error));
   CHECK(llm_chat_detect(&chat, &tokenizer, "<|im_start|>", 9, &error) && chat.bos == LLM_NO_TOKEN);
-  CHECK(llm_chat_turn(&chat, &tokenizer, "user", "hi", 2, &ids) && llm_chat_open_reply(&chat, &tokenizer, &ids));
+  CHECK(llm_chat_turn(&chat, &tokenizer, "user", "hi", 2, &ids) &&
+        llm_chat_open_reply(&chat, &tokenizer, &ids));
   check_ids(&ids, (uint32_t[]){30, 2, 3, 4, 5, 6, 0, 1, 31, 6, 30, 7, 3, 3, 1, 3, 8, 7, 9, 8, 6}, 21);
   llm_ids_free(&ids);
   llm_tokenizer_free(&tokenizer);

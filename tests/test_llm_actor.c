@@ -34,7 +34,8 @@ static void on_log(void *user, dw_log_level level, dw_actor *actor, const char *
 
 static void open_engine(talk *t) {
   dw_error error;
-  CHECK_OK(dw_engine_open(&(dw_engine_desc){.device = "cpu", .threads = 2, .on_log = on_log, .user = t}, &t->engine, &error),
+  CHECK_OK(dw_engine_open(&(dw_engine_desc){.device = "cpu", .threads = 2, .on_log = on_log, .user = t},
+                          &t->engine, &error),
            &error);
   CHECK_OK(dw_guest_load(t->engine, dw_test_guest("llm"), &t->guest, &error), &error);
 }
@@ -46,8 +47,12 @@ static dw_actor *open_actor(talk *t, const char *arguments) {
   dw_actor *actor;
   snprintf(path, sizeof path, "%s/models/default", source ? source : ".");
   const dw_grant grant = {"model", path};
-  const dw_actor_desc desc = {.guest = t->guest, .models = &grant, .model_count = 1, .arguments = arguments,
-                              .on_emit = on_emit, .user = t};
+  const dw_actor_desc desc = {.guest = t->guest,
+                              .models = &grant,
+                              .model_count = 1,
+                              .arguments = arguments,
+                              .on_emit = on_emit,
+                              .user = t};
   CHECK_OK(dw_actor_open(t->engine, &desc, &actor, &error), &error);
   return actor;
 }
@@ -138,7 +143,8 @@ static void test_seed(void) {
   char said[3][512];
   open_engine(&t);
   for (int i = 0; i < 3; i++) {
-    dw_actor *actor = open_actor(&t, i < 2 ? "temperature=1.2\nmax_tokens=40" : "temperature=1.2\nmax_tokens=40\nseed=9");
+    dw_actor *actor =
+        open_actor(&t, i < 2 ? "temperature=1.2\nmax_tokens=40" : "temperature=1.2\nmax_tokens=40\nseed=9");
     tell(&t, actor, "Tell me a story.");
     snprintf(said[i], sizeof said[i], "%s", t.said);
     dw_actor_close(actor);

@@ -72,7 +72,8 @@ static void check_golden(const char *name) {
   char *lists = read_file(file, &length), *lists_at = NULL;
   uint32_t wrong = 0, count = 0;
   char *line = strtok_r(lines, "\n", &lines_at), *list = strtok_r(lists, "\n", &lists_at);
-  for (; line && list; line = strtok_r(NULL, "\n", &lines_at), list = strtok_r(NULL, "\n", &lists_at), count++) {
+  for (; line && list;
+       line = strtok_r(NULL, "\n", &lines_at), list = strtok_r(NULL, "\n", &lists_at), count++) {
     dw_json json;
     llm_ids ids = {0};
     CHECK_EQ(dw_json_parse(line, strlen(line), 0, &json, NULL), DW_OK);
@@ -91,10 +92,18 @@ static void check_golden(const char *name) {
   llm_tokenizer_free(&tokenizer);
 }
 
-static void test_gpt2(void) { check_golden("gpt2"); }
-static void test_prefix(void) { check_golden("prefix"); }
-static void test_llama3(void) { check_golden("llama3"); }
-static void test_qwen2(void) { check_golden("qwen2"); }
+static void test_gpt2(void) {
+  check_golden("gpt2");
+}
+static void test_prefix(void) {
+  check_golden("prefix");
+}
+static void test_llama3(void) {
+  check_golden("llama3");
+}
+static void test_qwen2(void) {
+  check_golden("qwen2");
+}
 
 static void test_whole(void) {
   llm_tokenizer tokenizer;
@@ -187,8 +196,9 @@ static void test_invalid_utf8(void) {
   llm_tokenizer_free(&tokenizer);
 }
 
-#define TAIL "\"normalizer\":null,\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}," \
-             "\"decoder\":{\"type\":\"ByteLevel\"}}"
+#define TAIL                                                                                                 \
+  "\"normalizer\":null,\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},"               \
+  "\"decoder\":{\"type\":\"ByteLevel\"}}"
 #define MODEL(inside) "{\"model\":{\"type\":\"BPE\"," inside "}," TAIL
 
 // One word of each refusal, so that a user knows what his file has.
@@ -216,15 +226,19 @@ static void test_refused(void) {
       {"{\"added_tokens\":[{\"id\":3}],\"model\":{\"vocab\":{},\"merges\":[]}," TAIL, "no content"},
       {"{\"added_tokens\":{},\"model\":{\"vocab\":{},\"merges\":[]}," TAIL, "no list"},
       {"{\"model\":{\"vocab\":{},\"merges\":[]},\"normalizer\":{\"type\":\"NFC\"},"
-       "\"pre_tokenizer\":{\"type\":\"ByteLevel\"},\"decoder\":{\"type\":\"ByteLevel\"}}", "NFC"},
+       "\"pre_tokenizer\":{\"type\":\"ByteLevel\"},\"decoder\":{\"type\":\"ByteLevel\"}}",
+       "NFC"},
       {"{\"model\":{\"vocab\":{},\"merges\":[]},\"pre_tokenizer\":{\"type\":\"Metaspace\"}}", "Metaspace"},
       {"{\"model\":{\"vocab\":{},\"merges\":[]},\"pre_tokenizer\":null}", "null"},
       {"{\"model\":{\"vocab\":{},\"merges\":[]},\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":"
-       "[{\"type\":\"Split\",\"pattern\":{\"Regex\":\"x+\"}},{\"type\":\"ByteLevel\",\"use_regex\":false}]}}", "pattern"},
+       "[{\"type\":\"Split\",\"pattern\":{\"Regex\":\"x+\"}},{\"type\":\"ByteLevel\",\"use_regex\":false}]}}",
+       "pattern"},
       {"{\"model\":{\"vocab\":{},\"merges\":[]},\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":"
-       "[{\"type\":\"Digits\"},{\"type\":\"ByteLevel\",\"use_regex\":false}]}}", "Digits"},
+       "[{\"type\":\"Digits\"},{\"type\":\"ByteLevel\",\"use_regex\":false}]}}",
+       "Digits"},
       {"{\"model\":{\"vocab\":{},\"merges\":[]},\"pre_tokenizer\":{\"type\":\"ByteLevel\"},"
-       "\"decoder\":{\"type\":\"WordPiece\"}}", "WordPiece"},
+       "\"decoder\":{\"type\":\"WordPiece\"}}",
+       "WordPiece"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     llm_tokenizer tokenizer;
@@ -239,7 +253,8 @@ static void test_refused(void) {
 
 // Missing bytes are dropped, as the peer does it, and a token that is no byte string decodes.
 static void test_tiny(void) {
-  static const char json[] = MODEL("\"vocab\":{\"a\":5,\"b\":1,\"ab\":2,\"\xE4\xB8\x80\":3},\"merges\":[\"a b\"]");
+  static const char json[] =
+      MODEL("\"vocab\":{\"a\":5,\"b\":1,\"ab\":2,\"\xE4\xB8\x80\":3},\"merges\":[\"a b\"]");
   llm_tokenizer tokenizer;
   llm_error error;
   llm_ids ids = {0};

@@ -68,7 +68,7 @@ DW_EXPORT(driftwood_step) int32_t driftwood_step(void) {
   }
   double checksum = 0;
   for (uint32_t i = 0; i < n * n; i++) checksum += (double)c[i];
-  dw_emit_text("gemm n=%u a=%u b=%u c=%u runs=%u checksum=%.6f\n", n, (unsigned)(uintptr_t)a, (unsigned)(uintptr_t)b,
-               (unsigned)(uintptr_t)c, runs, checksum);
+  dw_emit_text("gemm n=%u a=%u b=%u c=%u runs=%u checksum=%.6f\n", n, (unsigned)(uintptr_t)a,
+               (unsigned)(uintptr_t)b, (unsigned)(uintptr_t)c, runs, checksum);
   DW_FLOW_END(&flow);
 }

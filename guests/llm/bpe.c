@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SHORT_PIECE 24         // up to here looking through all pairs beats a heap
+#define SHORT_PIECE 24 // up to here looking through all pairs beats a heap
 
 bool llm_ids_add(llm_ids *ids, uint32_t id) {
   if (ids->count == ids->capacity) {
@@ -54,18 +54,18 @@ static bool encode_short(const llm_tokenizer *tokenizer, uint32_t *symbols, uint
 #define NOWHERE UINT32_MAX
 
 typedef struct symbol {
-  uint32_t id;                 // LLM_NO_TOKEN: merged into the one before it
+  uint32_t id; // LLM_NO_TOKEN: merged into the one before it
   uint32_t previous, next;
 } symbol;
 
-typedef struct candidate {     // a pair that could merge when it was put into the heap
+typedef struct candidate { // a pair that could merge when it was put into the heap
   uint32_t rank, at, id;
 } candidate;
 
 typedef struct merging {
   const llm_tokenizer *tokenizer;
   symbol *symbols;
-  candidate *heap;             // the first is the lowest
+  candidate *heap; // the first is the lowest
   uint32_t heap_count;
 } merging;
 
@@ -80,7 +80,8 @@ static void push(merging *work, uint32_t at) {
   if (!merge) return;
   candidate added = {merge->rank, at, merge->id};
   uint32_t i = work->heap_count++;
-  for (; i > 0 && lower(&added, &work->heap[(i - 1) / 2]); i = (i - 1) / 2) work->heap[i] = work->heap[(i - 1) / 2];
+  for (; i > 0 && lower(&added, &work->heap[(i - 1) / 2]); i = (i - 1) / 2)
+    work->heap[i] = work->heap[(i - 1) / 2];
   work->heap[i] = added;
 }
 
@@ -141,15 +142,18 @@ bool llm_encode_piece(const llm_tokenizer *tokenizer, const char *piece, size_t 
     if (whole != LLM_NO_TOKEN) return llm_ids_add(ids, whole);
   }
   uint32_t few[SHORT_PIECE], *symbols = few, count = 0;
-  if (length > SHORT_PIECE) symbols = length <= SIZE_MAX / sizeof *symbols ? malloc(length * sizeof *symbols) : NULL;
+  if (length > SHORT_PIECE)
+    symbols = length <= SIZE_MAX / sizeof *symbols ? malloc(length * sizeof *symbols) : NULL;
   if (!symbols) return false;
   for (size_t i = 0; i < length; i++) {
     uint32_t token = tokenizer->bytes[(unsigned char)piece[i]];
     if (token != LLM_NO_TOKEN) symbols[count++] = token;
   }
   bool ok = true;
-  if (count > SHORT_PIECE) ok = encode_long(tokenizer, symbols, count, ids);
-  else if (count) ok = encode_short(tokenizer, symbols, count, ids);
+  if (count > SHORT_PIECE)
+    ok = encode_long(tokenizer, symbols, count, ids);
+  else if (count)
+    ok = encode_short(tokenizer, symbols, count, ids);
   if (symbols != few) free(symbols);
   return ok;
 }

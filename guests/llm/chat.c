@@ -6,7 +6,8 @@
 
 static bool find_token(const llm_tokenizer *tokenizer, const char *text, uint32_t *id, llm_error *error) {
   *id = llm_token(tokenizer, text, strlen(text));
-  return *id != LLM_NO_TOKEN || llm_fail(error, "the chat template uses %s, which the tokeniser does not know", text);
+  return *id != LLM_NO_TOKEN ||
+         llm_fail(error, "the chat template uses %s, which the tokeniser does not know", text);
 }
 
 bool llm_chat_detect(llm_chat *chat, const llm_tokenizer *tokenizer, const char *chat_template, uint32_t bos,
@@ -24,8 +25,9 @@ bool llm_chat_detect(llm_chat *chat, const llm_tokenizer *tokenizer, const char 
     return find_token(tokenizer, "<|im_start|>", &chat->begin, error) &&
            find_token(tokenizer, "<|im_end|>", &chat->end, error);
   }
-  return llm_fail(error, "the model's chat template is neither that of Llama 3 (<|start_header_id|>) nor ChatML "
-                         "(<|im_start|>); mode=generate continues a text without one");
+  return llm_fail(error,
+                  "the model's chat template is neither that of Llama 3 (<|start_header_id|>) nor ChatML "
+                  "(<|im_start|>); mode=generate continues a text without one");
 }
 
 static bool add_text(const llm_tokenizer *tokenizer, const char *text, llm_ids *ids) {
@@ -40,7 +42,9 @@ static bool begin_turn(const llm_chat *chat, const llm_tokenizer *tokenizer, con
   return add_text(tokenizer, role, ids) && llm_ids_add(ids, chat->middle);
 }
 
-static bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+static bool is_blank(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 bool llm_chat_turn(const llm_chat *chat, const llm_tokenizer *tokenizer, const char *role, const char *text,
                    size_t length, llm_ids *ids) {

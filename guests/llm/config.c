@@ -11,7 +11,7 @@ typedef struct reader {
   dw_json json;
   const char *file;
   llm_error *error;
-  bool failed;                 // the first failure is kept
+  bool failed; // the first failure is kept
 } reader;
 
 static void complain(reader *read, const char *key, const char *what) {
@@ -42,7 +42,8 @@ static bool is_text(const reader *read, uint32_t node, const char *text) {
 static uint32_t number(reader *read, const char *key, uint32_t fallback, uint32_t max) {
   uint64_t value = fallback;
   uint32_t node = value_of(read, 0, key);
-  if (!node && !fallback) complain(read, key, "is missing");
+  if (!node && !fallback)
+    complain(read, key, "is missing");
   else if (node && (!dw_json_uint64(&read->json, node, &value) || value < 1 || value > max))
     complain(read, key, "is out of range");
   return (uint32_t)value;
@@ -79,7 +80,8 @@ static void check_architecture(reader *read) {
 
 // transformers 4 writes rope_theta and rope_scaling, transformers 5 rope_parameters.
 static void read_rope(reader *read, llm_config *config) {
-  uint32_t parameters = value_of(read, 0, "rope_parameters"), scaling = parameters ? parameters : value_of(read, 0, "rope_scaling");
+  uint32_t parameters = value_of(read, 0, "rope_parameters"),
+           scaling = parameters ? parameters : value_of(read, 0, "rope_scaling");
   double theta = real(read, 0, "rope_theta", 10000);
   config->rope_theta = parameters ? real(read, parameters, "rope_theta", theta) : theta;
   if (!(config->rope_theta > 0)) complain(read, "rope_theta", "is not positive");
@@ -109,11 +111,14 @@ static void add_stops(reader *read, llm_config *config) {
   uint64_t id;
   if (!node) return;
   if (dw_json_type_of(&read->json, node) != DW_JSON_ARRAY) {
-    if (dw_json_uint64(&read->json, node, &id) && id <= LLM_MAX_TOKEN_ID) llm_config_add_stop(config, (uint32_t)id);
+    if (dw_json_uint64(&read->json, node, &id) && id <= LLM_MAX_TOKEN_ID)
+      llm_config_add_stop(config, (uint32_t)id);
     return;
   }
-  for (uint32_t i = dw_json_begin(node); i < dw_json_end(&read->json, node); i = dw_json_after(&read->json, i))
-    if (dw_json_uint64(&read->json, i, &id) && id <= LLM_MAX_TOKEN_ID) llm_config_add_stop(config, (uint32_t)id);
+  for (uint32_t i = dw_json_begin(node); i < dw_json_end(&read->json, node);
+       i = dw_json_after(&read->json, i))
+    if (dw_json_uint64(&read->json, i, &id) && id <= LLM_MAX_TOKEN_ID)
+      llm_config_add_stop(config, (uint32_t)id);
 }
 
 static void read_sizes(reader *read, llm_config *config) {
@@ -126,9 +131,11 @@ static void read_sizes(reader *read, llm_config *config) {
   config->context = number(read, "max_position_embeddings", 2048, 1u << 30);
   if (read->failed) return;
   uint32_t shared = config->hidden / config->heads;
-  if (!shared && !value_of(read, 0, "head_dim")) complain(read, "hidden_size", "is less than num_attention_heads");
+  if (!shared && !value_of(read, 0, "head_dim"))
+    complain(read, "hidden_size", "is less than num_attention_heads");
   config->head_dim = number(read, "head_dim", shared, 65536);
-  if (config->heads % config->kv_heads) complain(read, "num_attention_heads", "is no multiple of num_key_value_heads");
+  if (config->heads % config->kv_heads)
+    complain(read, "num_attention_heads", "is no multiple of num_key_value_heads");
   if (config->head_dim % 2) complain(read, "head_dim", "is odd");
   uint32_t window = number(read, "sliding_window", UINT32_MAX, UINT32_MAX);
   if (config->context > window) config->context = window; // inside the window it makes no difference
@@ -166,7 +173,8 @@ bool llm_config_add_generation(llm_config *config, const char *json, size_t leng
 }
 
 void llm_config_add_stop(llm_config *config, uint32_t token) {
-  if (token == LLM_NO_TOKEN || config->stop_count == LLM_MAX_STOPS || llm_config_is_stop(config, token)) return;
+  if (token == LLM_NO_TOKEN || config->stop_count == LLM_MAX_STOPS || llm_config_is_stop(config, token))
+    return;
   config->stops[config->stop_count++] = token;
 }
 
@@ -182,7 +190,8 @@ bool llm_config_is_stop(const llm_config *config, uint32_t token) {
 // goes over smoothly (as in transformers' modeling_rope_utils, in its precision).
 static float scaled(const llm_config *config, float frequency) {
   float wave = 2 * 3.14159265358979323846f / frequency, factor = (float)config->rope_factor;
-  float low = (float)config->rope_low, high = (float)config->rope_high, original = (float)config->rope_original;
+  float low = (float)config->rope_low, high = (float)config->rope_high,
+        original = (float)config->rope_original;
   if (wave > original / low) return frequency / factor;
   if (wave < original / high) return frequency;
   float smooth = (original / wave - low) / (high - low);
@@ -211,10 +220,13 @@ char *llm_json_text(const char *text, size_t length, const char *key) {
   dw_json json;
   if (dw_json_parse(text, length, 0, &json, NULL) != DW_OK) return NULL;
   uint32_t node = dw_json_find(&json, 0, key);
-  if (node && dw_json_type_of(&json, node) == DW_JSON_OBJECT) node = dw_json_find(&json, node, "content");
-  else if (node && dw_json_type_of(&json, node) == DW_JSON_ARRAY) node = named_template(&json, node);
+  if (node && dw_json_type_of(&json, node) == DW_JSON_OBJECT)
+    node = dw_json_find(&json, node, "content");
+  else if (node && dw_json_type_of(&json, node) == DW_JSON_ARRAY)
+    node = named_template(&json, node);
   char *value = NULL;
-  if (node && dw_json_type_of(&json, node) == DW_JSON_STRING) value = malloc((size_t)dw_json_raw_bytes(&json, node) + 1);
+  if (node && dw_json_type_of(&json, node) == DW_JSON_STRING)
+    value = malloc((size_t)dw_json_raw_bytes(&json, node) + 1);
   if (value) value[dw_json_string(&json, node, value)] = 0;
   dw_json_free(&json);
   return value;

@@ -38,7 +38,7 @@ static bool is_own_word(const char *text, const char *begin, const char *stop, c
 
 typedef struct encoding {
   const llm_tokenizer *tokenizer;
-  bool special;                // special tokens are recognised
+  bool special; // special tokens are recognised
   llm_ids *ids;
 } encoding;
 
@@ -68,7 +68,8 @@ static const llm_added *added_at(const encoding *e, const char *at, const char *
   const uint32_t *begin = &tokenizer->added_begin[(unsigned char)*at];
   for (uint32_t i = begin[0]; i < begin[1]; i++) {
     const llm_added *added = &tokenizer->added[i];
-    if (added->normalized == normalized && (e->special || !added->special) && added->content.length <= (size_t)(end - at) &&
+    if (added->normalized == normalized && (e->special || !added->special) &&
+        added->content.length <= (size_t)(end - at) &&
         memcmp(at, tokenizer->arena + added->content.offset, added->content.length) == 0)
       return added;
   }

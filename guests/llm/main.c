@@ -40,18 +40,18 @@ static llm_chat chat;
 static llm_sampler sampler;
 static llm_text text;
 static char *system_text;
-static uint32_t max_tokens;      // 0: no limit
+static uint32_t max_tokens; // 0: no limit
 
 // The conversation: all its tokens.  The cache holds the first `rows` of them.
 static llm_ids history;
 static uint32_t rows;
-static uint32_t turn_begin;      // in `history`: where the turn under way began
+static uint32_t turn_begin; // in `history`: where the turn under way began
 static uint32_t prompt_tokens, reply_tokens;
-static bool replying;            // the reply of the turn under way has begun
-static bool reply_open;          // what lies before turn_begin is a reply without its end
+static bool replying;   // the reply of the turn under way has begun
+static bool reply_open; // what lies before turn_begin is a reply without its end
 static const char *stop_reason;
-static bool busy;                // a message is being dealt with
-static uint32_t run_rows;        // of the program under way
+static bool busy;         // a message is being dealt with
+static uint32_t run_rows; // of the program under way
 static dw_flow flow, run_flow;
 
 // ---- Files -----------------------------------------------------------------------------
@@ -72,8 +72,10 @@ static char *read_file(const char *name, size_t *length) {
   }
   *length = 1;
   if (!bytes || got < size) {
-    if (size >= 0 && !bytes) dw_say(DW_SDK_ERROR, "%s: no memory for %lld bytes", name, (long long)size);
-    else dw_failed(name);
+    if (size >= 0 && !bytes)
+      dw_say(DW_SDK_ERROR, "%s: no memory for %lld bytes", name, (long long)size);
+    else
+      dw_failed(name);
     free(bytes);
     return NULL;
   }
@@ -140,7 +142,8 @@ static bool load_chat(void) {
     dw_say(DW_SDK_ERROR, "the model has no chat template: use mode=generate, which continues a text");
     ok = false;
   } else if (ok) {
-    ok = llm_chat_detect(&chat, &tokenizer, template_text, find_bos(config, config_length), &error) || say_error(&error);
+    ok = llm_chat_detect(&chat, &tokenizer, template_text, find_bos(config, config_length), &error) ||
+         say_error(&error);
   }
   free(template_text);
   free(config);
@@ -159,8 +162,11 @@ static bool read_mode(const char *arguments) {
   static const struct {
     const char *name;
     llm_mode mode;
-  } modes[] = {{"chat", MODE_CHAT}, {"generate", MODE_GENERATE}, {"tokenize", MODE_TOKENIZE},
-               {"tokenize-whole", MODE_TOKENIZE}, {"logits", MODE_LOGITS}};
+  } modes[] = {{"chat", MODE_CHAT},
+               {"generate", MODE_GENERATE},
+               {"tokenize", MODE_TOKENIZE},
+               {"tokenize-whole", MODE_TOKENIZE},
+               {"logits", MODE_LOGITS}};
   char name[32] = "chat";
   dw_argument(arguments, '\n', "mode", name, sizeof name);
   for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
@@ -184,17 +190,22 @@ static bool read_stops(const char *arguments) {
 static bool read_sampling(const char *arguments) {
   const llm_config *config = &model.config;
   double top_k, seed, most;
-  bool ok = dw_argument_number(arguments, '\n', "temperature", config->do_sample ? config->temperature : 0, 0, 100,
-                               &sampler.temperature) &&
-            dw_argument_number(arguments, '\n', "top_p", config->do_sample ? config->top_p : 1, 0, 1, &sampler.top_p) &&
-            dw_argument_number(arguments, '\n', "top_k", config->do_sample ? config->top_k : 0, 0, 1e9, &top_k) &&
-            dw_argument_number(arguments, '\n', "seed", -1, 0, 9007199254740992.0, &seed) &&
-            dw_argument_number(arguments, '\n', "max_tokens", 0, 0, 1e9, &most);
-  if (!ok) return bad_argument("temperature (0 to 100), top_p (0 to 1), top_k, seed or max_tokens is out of range");
+  bool ok =
+      dw_argument_number(arguments, '\n', "temperature", config->do_sample ? config->temperature : 0, 0, 100,
+                         &sampler.temperature) &&
+      dw_argument_number(arguments, '\n', "top_p", config->do_sample ? config->top_p : 1, 0, 1,
+                         &sampler.top_p) &&
+      dw_argument_number(arguments, '\n', "top_k", config->do_sample ? config->top_k : 0, 0, 1e9, &top_k) &&
+      dw_argument_number(arguments, '\n', "seed", -1, 0, 9007199254740992.0, &seed) &&
+      dw_argument_number(arguments, '\n', "max_tokens", 0, 0, 1e9, &most);
+  if (!ok)
+    return bad_argument("temperature (0 to 100), top_p (0 to 1), top_k, seed or max_tokens is out of range");
   sampler.top_k = (uint32_t)top_k;
   max_tokens = (uint32_t)most;
-  if (seed >= 0) sampler.state = (uint64_t)seed;
-  else if (getentropy(&sampler.state, sizeof sampler.state) != 0) return bad_argument("there is no random source");
+  if (seed >= 0)
+    sampler.state = (uint64_t)seed;
+  else if (getentropy(&sampler.state, sizeof sampler.state) != 0)
+    return bad_argument("there is no random source");
   if (sampler.temperature > 0) {
     sampler.candidates = malloc(config->vocabulary * sizeof *sampler.candidates);
     if (!sampler.candidates) return bad_argument("no memory to sample");
@@ -205,7 +216,8 @@ static bool read_sampling(const char *arguments) {
 static bool read_sizes(const char *arguments) {
   uint32_t most = model.config.context;
   double context, chunk;
-  if (!dw_argument_number(arguments, '\n', "context", most < DEFAULT_CONTEXT ? most : DEFAULT_CONTEXT, 1, 1u << 30, &context) ||
+  if (!dw_argument_number(arguments, '\n', "context", most < DEFAULT_CONTEXT ? most : DEFAULT_CONTEXT, 1,
+                          1u << 30, &context) ||
       !dw_argument_number(arguments, '\n', "chunk", DEFAULT_CHUNK, 1, 65536, &chunk))
     return bad_argument("context or chunk is out of range");
   if (context > most) {
@@ -224,7 +236,8 @@ static bool open_model(const char *arguments) {
   dw_argument(arguments, '\n', "kv", kv, sizeof kv);
   bool single = strcmp(kv, "f32") == 0;
   if (!single && strcmp(kv, "f16") != 0) return bad_argument("kv is f16 or f32");
-  if (!load_config() || !read_sizes(arguments) || !read_sampling(arguments) || !read_stops(arguments)) return false;
+  if (!load_config() || !read_sizes(arguments) || !read_sampling(arguments) || !read_stops(arguments))
+    return false;
   if (mode == MODE_CHAT && !load_chat()) return false;
   if (!llm_model_open(&model, single ? DW_F32 : DW_F16, mode == MODE_LOGITS)) return false;
   return llm_model_program(&model, mode == MODE_LOGITS ? LLM_HEAD_ALL : LLM_HEAD_LAST) != 0;
@@ -294,8 +307,10 @@ static bool keep_history(uint32_t count) {
 // A turn that was cancelled before its reply began is forgotten; what came of a reply
 // stays, and gets its end.
 static bool begin_chat_turn(const char *message, uint32_t length) {
-  if (replying) reply_open = true;
-  else history.count = turn_begin;
+  if (replying)
+    reply_open = true;
+  else
+    history.count = turn_begin;
   if (!keep_history(history.count)) return false;
   turn_begin = history.count;
   bool ok = true, first = history.count == 0;
@@ -319,7 +334,8 @@ static bool begin_logits(const char *message) {
   for (const char *at = message; *at;) {
     char *end;
     unsigned long id = strtoul(at, &end, 10);
-    if (end == at || id >= LLM_NO_TOKEN) return bad_argument("a message in mode=logits is token ids such as \"1 2 3\"");
+    if (end == at || id >= LLM_NO_TOKEN)
+      return bad_argument("a message in mode=logits is token ids such as \"1 2 3\"");
     if (!llm_ids_add(&history, (uint32_t)id)) return false;
     for (at = end; *at == ' ' || *at == ',' || *at == '\n' || *at == '\t';) at++;
   }
@@ -331,7 +347,8 @@ static bool begin_logits(const char *message) {
 static bool known_tokens(void) {
   for (uint32_t i = turn_begin; i < history.count; i++)
     if (history.ids[i] >= model.config.vocabulary) {
-      dw_say(DW_SDK_ERROR, "token %u lies outside of the model's vocabulary of %u", history.ids[i], model.config.vocabulary);
+      dw_say(DW_SDK_ERROR, "token %u lies outside of the model's vocabulary of %u", history.ids[i],
+             model.config.vocabulary);
       return false;
     }
   return true;
@@ -340,10 +357,14 @@ static bool known_tokens(void) {
 DW_EXPORT(driftwood_message) int32_t driftwood_message(uint32_t length) {
   char *message = dw_inbox_text(length);
   bool ok = message != NULL;
-  if (ok && mode == MODE_TOKENIZE) ok = tokenize(message, length);
-  else if (ok && mode == MODE_CHAT) ok = begin_chat_turn(message, length);
-  else if (ok && mode == MODE_GENERATE) ok = begin_text(message, length);
-  else if (ok) ok = begin_logits(message);
+  if (ok && mode == MODE_TOKENIZE)
+    ok = tokenize(message, length);
+  else if (ok && mode == MODE_CHAT)
+    ok = begin_chat_turn(message, length);
+  else if (ok && mode == MODE_GENERATE)
+    ok = begin_text(message, length);
+  else if (ok)
+    ok = begin_logits(message);
   free(message);
   flow.line = run_flow.line = 0;
   replying = false;
@@ -371,7 +392,9 @@ static uint32_t next_rows(void) {
 }
 
 // Logits are of use only behind the last token of a prompt.
-static llm_head next_head(void) { return rows + next_rows() == history.count ? LLM_HEAD_LAST : LLM_HEAD_NONE; }
+static llm_head next_head(void) {
+  return rows + next_rows() == history.count ? LLM_HEAD_LAST : LLM_HEAD_NONE;
+}
 
 static int32_t step_logits(void) {
   DW_FLOW_BEGIN(&flow);
@@ -400,9 +423,12 @@ static bool take_token(void) {
   if (!llm_ids_add(&history, token) || !llm_text_add(&text, bytes, length)) return bad_argument("no memory");
   reply_tokens++;
   emit_ready();
-  if (text.stopped) stop_reason = "string";
-  else if (max_tokens && reply_tokens == max_tokens) stop_reason = "length";
-  else if (history.count >= model.context) stop_reason = "context";
+  if (text.stopped)
+    stop_reason = "string";
+  else if (max_tokens && reply_tokens == max_tokens)
+    stop_reason = "length";
+  else if (history.count >= model.context)
+    stop_reason = "context";
   return true;
 }
 
@@ -414,9 +440,11 @@ static void begin_reply(void) {
   if (history.count < model.context && prompt_tokens) return;
   stop_reason = "context";
   if (prompt_tokens)
-    dw_say(DW_SDK_WARNING, "the prompt would fill the context of %u tokens: begin a new conversation or give it more",
+    dw_say(DW_SDK_WARNING,
+           "the prompt would fill the context of %u tokens: begin a new conversation or give it more",
            model.context);
-  else dw_say(DW_SDK_WARNING, "there is nothing to continue");
+  else
+    dw_say(DW_SDK_WARNING, "there is nothing to continue");
   history.count = turn_begin;
 }
 

@@ -77,8 +77,10 @@ static bool open_cache(llm_model *model, uint32_t dtype) {
 static bool open_linear(llm_model *model, bool all_logits) {
   uint32_t pairs = model->config.head_dim / 2, rows = all_logits ? model->chunk : 1;
   uint64_t vocabulary = model->config.vocabulary;
-  if (rows * vocabulary * sizeof(float) > INT32_MAX || (uint64_t)model->context * pairs * sizeof(float) > INT32_MAX) {
-    dw_say(DW_SDK_ERROR, "context=%u and chunk=%u need more linear memory than there is", model->context, model->chunk);
+  if (rows * vocabulary * sizeof(float) > INT32_MAX ||
+      (uint64_t)model->context * pairs * sizeof(float) > INT32_MAX) {
+    dw_say(DW_SDK_ERROR, "context=%u and chunk=%u need more linear memory than there is", model->context,
+           model->chunk);
     return false;
   }
   model->tokens = dw_tensor_memory(model->chunk * sizeof *model->tokens);
@@ -87,7 +89,8 @@ static bool open_linear(llm_model *model, bool all_logits) {
   model->sines = dw_tensor_memory((size_t)model->context * pairs * sizeof *model->sines);
   model->logits = dw_tensor_memory((size_t)(rows * vocabulary) * sizeof *model->logits);
   model->frequencies = malloc(pairs * sizeof *model->frequencies);
-  if (!model->tokens || !model->positions || !model->cosines || !model->sines || !model->logits || !model->frequencies) {
+  if (!model->tokens || !model->positions || !model->cosines || !model->sines || !model->logits ||
+      !model->frequencies) {
     dw_say(DW_SDK_ERROR, "no linear memory for context=%u and chunk=%u", model->context, model->chunk);
     return false;
   }
@@ -109,13 +112,14 @@ bool llm_model_open(llm_model *model, uint32_t cache_dtype, bool all_logits) {
 typedef struct graph {
   dw_builder b;
   const llm_config *config;
-  dw_affine rows;              // of this run: the only parameter
+  dw_affine rows; // of this run: the only parameter
   uint32_t cache, cosines, sines, positions;
 } graph;
 
 static uint32_t norm(graph *g, uint32_t x, int32_t scale, dw_affine rows) {
   uint32_t y = dw_build_temp(&g->b, DW_F32, rows, g->config->hidden);
-  dw_build_op(&g->b, DW_OP_RMSNormalization, y, 2, x, dw_build_handle(&g->b, scale))->f[0] = g->config->epsilon;
+  dw_build_op(&g->b, DW_OP_RMSNormalization, y, 2, x, dw_build_handle(&g->b, scale))->f[0] =
+      g->config->epsilon;
   return y;
 }
 
@@ -129,7 +133,8 @@ static uint32_t linear(graph *g, uint32_t x, int32_t matrix, int32_t bias, uint3
 
 static uint32_t rotate(graph *g, uint32_t x, uint32_t heads) {
   uint32_t y = dw_build_temp(&g->b, DW_F32, g->rows, (uint64_t)heads * g->config->head_dim);
-  dw_build_op(&g->b, DW_OP_RotaryEmbedding, y, 4, x, g->cosines, g->sines, g->positions)->i[0] = (int32_t)heads;
+  dw_build_op(&g->b, DW_OP_RotaryEmbedding, y, 4, x, g->cosines, g->sines, g->positions)->i[0] =
+      (int32_t)heads;
   return y;
 }
 
@@ -161,8 +166,10 @@ static void add_head(graph *g, llm_model *model, llm_head head, uint32_t x) {
   bool last = head == LLM_HEAD_LAST;
   dw_affine rows = last ? dw_fixed(1) : g->rows;
   uint32_t logits = dw_build_handle(&g->b, model->logits_view);
-  if (last) x = dw_build_rows(&g->b, x, dw_per(0, 1, -1), rows);
-  else logits = dw_build_rows(&g->b, logits, dw_fixed(0), rows);
+  if (last)
+    x = dw_build_rows(&g->b, x, dw_per(0, 1, -1), rows);
+  else
+    logits = dw_build_rows(&g->b, logits, dw_fixed(0), rows);
   uint32_t output = dw_build_transposed(&g->b, dw_build_handle(&g->b, model->output));
   dw_build_op(&g->b, DW_OP_MatMul, logits, 2, norm(g, x, model->norm, rows), output);
 }

@@ -17,11 +17,21 @@ static inline uint32_t class_at(const char *at, const char *end, uint32_t *bytes
   return at < end ? llm_class(llm_point(at, bytes)) : 0;
 }
 
-static inline bool is_letter(uint32_t class_) { return class_ & LLM_LETTER; }
-static inline bool is_number(uint32_t class_) { return class_ & LLM_NUMBER; }
-static inline bool is_space(uint32_t class_) { return class_ & LLM_SPACE; }
-static inline bool is_other(uint32_t class_) { return !(class_ & (LLM_LETTER | LLM_NUMBER | LLM_SPACE)); }
-static inline bool is_break(char c) { return c == '\r' || c == '\n'; }
+static inline bool is_letter(uint32_t class_) {
+  return class_ & LLM_LETTER;
+}
+static inline bool is_number(uint32_t class_) {
+  return class_ & LLM_NUMBER;
+}
+static inline bool is_space(uint32_t class_) {
+  return class_ & LLM_SPACE;
+}
+static inline bool is_other(uint32_t class_) {
+  return !(class_ & (LLM_LETTER | LLM_NUMBER | LLM_SPACE));
+}
+static inline bool is_break(char c) {
+  return c == '\r' || c == '\n';
+}
 
 // The end of the run of characters of a kind, at most `most` of them.
 static const char *skip(const char *at, const char *end, bool (*kind)(uint32_t), uint32_t most) {
@@ -39,7 +49,8 @@ static size_t contraction(const char *at, const char *end, bool any_case) {
   if (end - at < 3) return 0;
   if (any_case && memcmp(at + 1, "\xC5\xBF", 2) == 0) return 3;
   char second = (char)(at[2] | fold);
-  bool two = (first == 'r' && second == 'e') || (first == 'v' && second == 'e') || (first == 'l' && second == 'l');
+  bool two =
+      (first == 'r' && second == 'e') || (first == 'v' && second == 'e') || (first == 'l' && second == 'l');
   return two ? 3 : 0;
 }
 
@@ -78,8 +89,8 @@ static const char *line_breaks(const char *at, const char *end) {
   return stop;
 }
 
-// (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
-// and the same with \p{N}
+// (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|
+// ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+ and the same with \p{N}
 static const char *llama3(const char *at, const char *end, uint32_t digits) {
   size_t short_form = contraction(at, end, true);
   if (short_form) return at + short_form;
@@ -101,10 +112,14 @@ static const char *llama3(const char *at, const char *end, uint32_t digits) {
 size_t llm_piece(llm_pattern pattern, const char *text, size_t length) {
   const char *end = text + length;
   switch (pattern) {
-  case LLM_PATTERN_GPT2: return (size_t)(gpt2(text, end) - text);
-  case LLM_PATTERN_LLAMA3: return (size_t)(llama3(text, end, 3) - text);
-  case LLM_PATTERN_QWEN2: return (size_t)(llama3(text, end, 1) - text);
-  case LLM_PATTERN_NONE: break;
+  case LLM_PATTERN_GPT2:
+    return (size_t)(gpt2(text, end) - text);
+  case LLM_PATTERN_LLAMA3:
+    return (size_t)(llama3(text, end, 3) - text);
+  case LLM_PATTERN_QWEN2:
+    return (size_t)(llama3(text, end, 1) - text);
+  case LLM_PATTERN_NONE:
+    break;
   }
   return length;
 }

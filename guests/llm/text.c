@@ -84,7 +84,8 @@ static size_t ambiguous(const llm_text *text) {
   for (uint32_t i = 0; i < text->stop_count; i++) {
     size_t length = strlen(text->stops[i]) - 1;
     if (length > text->held_bytes) length = text->held_bytes;
-    while (length > most && memcmp(text->held + text->held_bytes - length, text->stops[i], length) != 0) length--;
+    while (length > most && memcmp(text->held + text->held_bytes - length, text->stops[i], length) != 0)
+      length--;
     if (length > most) most = length;
   }
   return most;

@@ -24,16 +24,20 @@ typedef struct loader {
   llm_tokenizer *tokenizer;
   dw_json json;
   llm_error *error;
-  int16_t byte_of[324];        // by character of the byte-level alphabet; -1: none
-  char *scratch;               // BLOCK rooms for twice the longest string, and one behind them
-  size_t scratch_bytes;        // of one room
-  uint32_t touched;            // keeps the reads of touch()
+  int16_t byte_of[324]; // by character of the byte-level alphabet; -1: none
+  char *scratch;        // BLOCK rooms for twice the longest string, and one behind them
+  size_t scratch_bytes; // of one room
+  uint32_t touched;     // keeps the reads of touch()
 } loader;
 
 // Reads a table's entry that will be needed soon.
-static inline void touch(loader *load, const uint32_t *entry) { load->touched ^= *entry; }
+static inline void touch(loader *load, const uint32_t *entry) {
+  load->touched ^= *entry;
+}
 
-static bool no_memory(loader *load) { return llm_fail(load->error, "tokenizer.json: no memory"); }
+static bool no_memory(loader *load) {
+  return llm_fail(load->error, "tokenizer.json: no memory");
+}
 
 // ---- The byte-level alphabet -----------------------------------------------------------
 // Bytes that print stand for themselves; the others are U+0100 and on, in order (GPT-2).
@@ -106,7 +110,8 @@ static inline probe probe_of(const char *bytes, size_t length) {
 }
 
 // The slot that holds these bytes, or the empty one where they would go.
-static inline llm_slot *find_slot(const llm_tokenizer *tokenizer, probe wanted, const char *bytes, size_t length) {
+static inline llm_slot *find_slot(const llm_tokenizer *tokenizer, probe wanted, const char *bytes,
+                                  size_t length) {
   for (uint32_t i = wanted.hash & tokenizer->slot_mask;; i = (i + 1) & tokenizer->slot_mask) {
     llm_slot *slot = &tokenizer->slots[i];
     if (slot->id == LLM_NO_TOKEN) return slot;
@@ -161,14 +166,18 @@ static bool is_type(const loader *load, uint32_t node, dw_json_type type) {
   return node && dw_json_type_of(&load->json, node) == type;
 }
 
-static bool is_absent(const loader *load, uint32_t node) { return !node || is_type(load, node, DW_JSON_NULL); }
+static bool is_absent(const loader *load, uint32_t node) {
+  return !node || is_type(load, node, DW_JSON_NULL);
+}
 
 static uint32_t find(const loader *load, uint32_t object, const char *key) {
   return object ? dw_json_find(&load->json, object, key) : 0;
 }
 
 // A member of the file's outermost object.
-static uint32_t top(const loader *load, const char *key) { return dw_json_find(&load->json, 0, key); }
+static uint32_t top(const loader *load, const char *key) {
+  return dw_json_find(&load->json, 0, key);
+}
 
 static bool is_true(const loader *load, uint32_t object, const char *key) {
   return is_type(load, find(load, object, key), DW_JSON_TRUE);
@@ -213,7 +222,8 @@ static bool measure(loader *load, uint32_t vocabulary, uint32_t added) {
   llm_tokenizer *tokenizer = load->tokenizer;
   size_t bytes = 0;
   uint32_t id = 0, highest = 0, longest = 0;
-  for (uint32_t key = dw_json_begin(vocabulary); key < dw_json_end(json, vocabulary); key = dw_json_after(json, key + 1)) {
+  for (uint32_t key = dw_json_begin(vocabulary); key < dw_json_end(json, vocabulary);
+       key = dw_json_after(json, key + 1)) {
     if (!read_id(load, key + 1, &id)) return false;
     if (id > highest) highest = id;
     bytes += dw_json_raw_bytes(json, key);
@@ -227,7 +237,8 @@ static bool measure(loader *load, uint32_t vocabulary, uint32_t added) {
     bytes += (size_t)2 * dw_json_raw_bytes(json, content);
   }
   for (uint32_t i = 0; i < json->count; i++)
-    if (json->nodes[i].type == DW_JSON_STRING && json->nodes[i].length > longest) longest = json->nodes[i].length;
+    if (json->nodes[i].type == DW_JSON_STRING && json->nodes[i].length > longest)
+      longest = json->nodes[i].length;
   tokenizer->token_count = highest + 1;
   tokenizer->arena_capacity = bytes;
   tokenizer->arena = malloc(bytes + 1);
@@ -266,13 +277,15 @@ static bool read_token(loader *load, uint32_t key, new_token *token) {
 
 static bool add_tokens(loader *load, const new_token *block, uint32_t count) {
   llm_tokenizer *tokenizer = load->tokenizer;
-  for (uint32_t i = 0; i < count; i++) touch(load, &tokenizer->slots[block[i].wanted.hash & tokenizer->slot_mask].id);
+  for (uint32_t i = 0; i < count; i++)
+    touch(load, &tokenizer->slots[block[i].wanted.hash & tokenizer->slot_mask].id);
   for (uint32_t i = 0; i < count; i++) {
     if (block[i].length == 0) continue;
     const char *bytes = tokenizer->arena + tokenizer->tokens[block[i].id].offset;
     llm_slot *slot = find_slot(tokenizer, block[i].wanted, bytes, block[i].length);
     if (slot->id != LLM_NO_TOKEN)
-      return llm_fail(load->error, "tokenizer.json: a token is given twice, the second time with id %u", block[i].id);
+      return llm_fail(load->error, "tokenizer.json: a token is given twice, the second time with id %u",
+                      block[i].id);
     *slot = (llm_slot){block[i].wanted.head, block[i].wanted.hash, block[i].id};
   }
   return true;
@@ -287,7 +300,8 @@ static bool read_vocabulary(loader *load, uint32_t vocabulary) {
   tokenizer->slots = malloc(size * sizeof *tokenizer->slots);
   if (!tokenizer->slots) return no_memory(load);
   memset(tokenizer->slots, 0xFF, size * sizeof *tokenizer->slots);
-  for (uint32_t key = dw_json_begin(vocabulary); key < dw_json_end(json, vocabulary); key = dw_json_after(json, key + 1)) {
+  for (uint32_t key = dw_json_begin(vocabulary); key < dw_json_end(json, vocabulary);
+       key = dw_json_after(json, key + 1)) {
     if (!read_token(load, key, &block[count++])) return false;
     if (count < BLOCK) continue;
     if (!add_tokens(load, block, count)) return false;
@@ -313,7 +327,8 @@ static bool read_halves(loader *load, uint32_t node, char *out, uint32_t *left, 
     const char *space = memchr(text, ' ', length);
     if (!space) return false;
     uint32_t first = (uint32_t)(space - text);
-    return to_bytes(load, text, first, out, left) && to_bytes(load, space + 1, length - first - 1, out + *left, right);
+    return to_bytes(load, text, first, out, left) &&
+           to_bytes(load, space + 1, length - first - 1, out + *left, right);
   }
   if (!is_type(load, node, DW_JSON_ARRAY) || dw_json_size(json, node) != 2) return false;
   uint32_t a = dw_json_begin(node), b = dw_json_after(json, a);
@@ -325,8 +340,8 @@ static bool read_halves(loader *load, uint32_t node, char *out, uint32_t *left, 
 }
 
 typedef struct new_merge {
-  const char *bytes;           // of both halves, in the scratch memory
-  uint32_t left, right;        // their lengths
+  const char *bytes;    // of both halves, in the scratch memory
+  uint32_t left, right; // their lengths
   probe a, b;
   llm_merge merge;
 } new_merge;
@@ -342,11 +357,14 @@ static bool find_tokens(loader *load, new_merge *new, uint32_t *both) {
   const char *bytes = new->bytes;
   new->merge.left = find_slot(tokenizer, new->a, bytes, new->left)->id;
   new->merge.right = find_slot(tokenizer, new->b, bytes + new->left, new->right)->id;
-  if (has_bytes(tokenizer, *both + 1, bytes, new->left + new->right)) ++*both;
-  else *both = llm_find_bytes(tokenizer, bytes, new->left + new->right);
+  if (has_bytes(tokenizer, *both + 1, bytes, new->left + new->right))
+    ++*both;
+  else
+    *both = llm_find_bytes(tokenizer, bytes, new->left + new->right);
   new->merge.id = *both;
   if (new->merge.left == LLM_NO_TOKEN || new->merge.right == LLM_NO_TOKEN || *both == LLM_NO_TOKEN)
-    return llm_fail(load->error, "tokenizer.json: merge %u is of tokens that the vocabulary lacks", new->merge.rank);
+    return llm_fail(load->error, "tokenizer.json: merge %u is of tokens that the vocabulary lacks",
+                    new->merge.rank);
   touch(load, &tokenizer->merges[merge_slot(tokenizer, new->merge.left, new->merge.right)].id);
   return true;
 }
@@ -392,7 +410,8 @@ static bool read_merges(loader *load, uint32_t merges) {
   memset(tokenizer->merges, 0xFF, size * sizeof *tokenizer->merges);
   new_merge block[BLOCK];
   for (uint32_t i = dw_json_begin(merges); i < dw_json_end(json, merges); i = dw_json_after(json, i)) {
-    if (!read_merge(load, i, rank++, load->scratch + count * load->scratch_bytes, &block[count])) return false;
+    if (!read_merge(load, i, rank++, load->scratch + count * load->scratch_bytes, &block[count]))
+      return false;
     if (++count < BLOCK) continue;
     if (!add_merges(load, block, count, &both)) return false;
     count = 0;
@@ -402,14 +421,16 @@ static bool read_merges(loader *load, uint32_t merges) {
 
 static bool read_model(loader *load) {
   uint32_t model = top(load, "model"), added = top(load, "added_tokens");
-  uint32_t type = find(load, model, "type"), vocabulary = find(load, model, "vocab"), merges = find(load, model, "merges");
+  uint32_t type = find(load, model, "type"), vocabulary = find(load, model, "vocab"),
+           merges = find(load, model, "merges");
   char name[48];
   type_name(load, model, name);
   if (type && !is(load, type, "BPE"))
     return llm_fail(load->error, "tokenizer.json: the model is %s, only BPE is supported", name);
   if (!is_type(load, vocabulary, DW_JSON_OBJECT) || !is_type(load, merges, DW_JSON_ARRAY))
     return llm_fail(load->error, "tokenizer.json: no vocabulary or no merges");
-  if (added && !is_type(load, added, DW_JSON_ARRAY)) return llm_fail(load->error, "tokenizer.json: added_tokens is no list");
+  if (added && !is_type(load, added, DW_JSON_ARRAY))
+    return llm_fail(load->error, "tokenizer.json: added_tokens is no list");
   static const char *const affixes[] = {"continuing_subword_prefix", "end_of_word_suffix"};
   for (int i = 0; i < 2; i++) {
     uint32_t node = find(load, model, affixes[i]);
@@ -420,9 +441,11 @@ static bool read_model(loader *load) {
   uint32_t node = find(load, model, "dropout");
   if (!is_absent(load, node) && (!dw_json_double(&load->json, node, &dropout) || dropout > 0))
     return llm_fail(load->error, "tokenizer.json: dropout is not supported");
-  if (is_true(load, model, "byte_fallback")) return llm_fail(load->error, "tokenizer.json: byte_fallback is not supported");
+  if (is_true(load, model, "byte_fallback"))
+    return llm_fail(load->error, "tokenizer.json: byte_fallback is not supported");
   load->tokenizer->ignore_merges = is_true(load, model, "ignore_merges");
-  if (!measure(load, vocabulary, added) || !read_vocabulary(load, vocabulary) || !read_merges(load, merges)) return false;
+  if (!measure(load, vocabulary, added) || !read_vocabulary(load, vocabulary) || !read_merges(load, merges))
+    return false;
   if (is_absent(load, find(load, model, "unk_token"))) return true;
   for (int byte = 0; byte < 256; byte++) // else there is nothing that could be unknown
     if (load->tokenizer->bytes[byte] == LLM_NO_TOKEN)
@@ -486,7 +509,8 @@ static bool read_added(loader *load) {
     return llm_fail(load->error, "tokenizer.json: more than %d added tokens", MAX_ADDED);
   tokenizer->added = calloc(dw_json_size(&load->json, list) + 1, sizeof *tokenizer->added);
   if (!tokenizer->added) return no_memory(load);
-  for (uint32_t i = dw_json_begin(list); i < dw_json_end(&load->json, list); i = dw_json_after(&load->json, i))
+  for (uint32_t i = dw_json_begin(list); i < dw_json_end(&load->json, list);
+       i = dw_json_after(&load->json, i))
     if (!read_added_token(load, i)) return false;
   sort_added(tokenizer);
   uint32_t at = 0;
@@ -506,7 +530,8 @@ static bool read_pattern(loader *load, uint32_t split) {
     llm_pattern pattern;
     const char *text;
   } known[] = {
-      {LLM_PATTERN_GPT2, "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"},
+      {LLM_PATTERN_GPT2,
+       "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"},
       {LLM_PATTERN_LLAMA3, "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}"
                            "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"},
       {LLM_PATTERN_QWEN2, "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}"
@@ -516,8 +541,9 @@ static bool read_pattern(loader *load, uint32_t split) {
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
     if (is(load, regex, known[i].text)) load->tokenizer->pattern = known[i].pattern;
   if (load->tokenizer->pattern == LLM_PATTERN_NONE)
-    return llm_fail(load->error, "tokenizer.json: the pre-tokeniser splits by a pattern that is none of GPT-2, Llama 3 "
-                                 "and Qwen 2");
+    return llm_fail(load->error,
+                    "tokenizer.json: the pre-tokeniser splits by a pattern that is none of GPT-2, Llama 3 "
+                    "and Qwen 2");
   if (!is(load, find(load, split, "behavior"), "Isolated") || is_true(load, split, "invert"))
     return llm_fail(load->error, "tokenizer.json: the pre-tokeniser's Split is not Isolated");
   return true;
@@ -531,7 +557,8 @@ static bool read_pre_tokenizer(loader *load) {
     uint32_t list = find(load, node, "pretokenizers");
     uint32_t count = is_type(load, list, DW_JSON_ARRAY) ? dw_json_size(&load->json, list) : 0;
     if (count < 1 || count > 2)
-      return llm_fail(load->error, "tokenizer.json: a sequence of %u pre-tokenisers, 1 or 2 are supported", count);
+      return llm_fail(load->error, "tokenizer.json: a sequence of %u pre-tokenisers, 1 or 2 are supported",
+                      count);
     bytes = dw_json_begin(list);
     if (count == 2) {
       split = bytes;
@@ -544,14 +571,16 @@ static bool read_pre_tokenizer(loader *load) {
   }
   if (!is(load, find(load, bytes, "type"), "ByteLevel")) {
     type_name(load, bytes, name);
-    return llm_fail(load->error, "tokenizer.json: the pre-tokeniser %s is not supported, only ByteLevel", name);
+    return llm_fail(load->error, "tokenizer.json: the pre-tokeniser %s is not supported, only ByteLevel",
+                    name);
   }
   uint32_t use_regex = find(load, bytes, "use_regex"); // true where it is missing
   bool own_pattern = !use_regex || is_type(load, use_regex, DW_JSON_TRUE);
   tokenizer->add_prefix_space = is_true(load, bytes, "add_prefix_space");
   if (split && (own_pattern || tokenizer->add_prefix_space))
-    return llm_fail(load->error, "tokenizer.json: ByteLevel behind a Split with use_regex or add_prefix_space is not "
-                                 "supported");
+    return llm_fail(load->error,
+                    "tokenizer.json: ByteLevel behind a Split with use_regex or add_prefix_space is not "
+                    "supported");
   tokenizer->pattern = own_pattern ? LLM_PATTERN_GPT2 : LLM_PATTERN_NONE;
   return !split || read_pattern(load, split);
 }
@@ -597,7 +626,8 @@ bool llm_tokenizer_load(llm_tokenizer *tokenizer, const char *json, size_t lengt
   fill_alphabet(&load);
   if (dw_json_parse(json, length, 0, &load.json, &failed) != DW_OK)
     return llm_fail(error, "tokenizer.json: %s at byte %" PRIu64, failed.message, failed.position);
-  bool ok = dw_json_type_of(&load.json, 0) == DW_JSON_OBJECT || llm_fail(error, "tokenizer.json: not an object");
+  bool ok =
+      dw_json_type_of(&load.json, 0) == DW_JSON_OBJECT || llm_fail(error, "tokenizer.json: not an object");
   ok = ok && read_model(&load) && read_added(&load) && read_pre_tokenizer(&load) && read_surroundings(&load);
   if (ok) read_bos(&load);
   free(load.scratch);
@@ -619,7 +649,8 @@ void llm_tokenizer_free(llm_tokenizer *tokenizer) {
 uint32_t llm_token(const llm_tokenizer *tokenizer, const char *bytes, size_t length) {
   for (uint32_t i = 0; i < tokenizer->added_count; i++) {
     const llm_added *added = &tokenizer->added[i];
-    if (added->content.length == length && memcmp(tokenizer->arena + added->content.offset, bytes, length) == 0)
+    if (added->content.length == length &&
+        memcmp(tokenizer->arena + added->content.offset, bytes, length) == 0)
       return added->id;
   }
   return tokenizer->slots ? llm_find_bytes(tokenizer, bytes, length) : LLM_NO_TOKEN;

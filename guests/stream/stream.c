@@ -15,11 +15,11 @@
 #include "driftwood_sdk.h"
 
 #define PAGE_BYTES 65536u
-#define PERIOD 251             // x[i] depends on i % PERIOD, so the check costs PERIOD recurrences
+#define PERIOD 251 // x[i] depends on i % PERIOD, so the check costs PERIOD recurrences
 static const float scale = 0.5f, shift = 1.0f; // a*x is exact: fused or not, the bits are the same
 
 static float *x;
-static uint32_t count;         // elements
+static uint32_t count; // elements
 static bool copying, from_heap;
 static int32_t tensor, program;
 static uint32_t runs_done, runs_wanted;
@@ -28,7 +28,9 @@ static unsigned char *grown;
 static uint32_t grown_bytes;
 static dw_flow flow;
 
-static float begin_value(uint32_t i) { return (float)(i % PERIOD) - 125.0f; }
+static float begin_value(uint32_t i) {
+  return (float)(i % PERIOD) - 125.0f;
+}
 
 static void drop(void) {
   if (program > 0) dw_release((dw_handle)program);
@@ -49,7 +51,8 @@ static int32_t prepare(const char *text) {
   char mode[16] = "zerocopy";
   dw_argument(text, ' ', "mode", mode, sizeof mode);
   copying = strcmp(mode, "copy") == 0;
-  if (!dw_argument_number(text, ' ', "bytes", 4096, 4, 2147483648.0, &bytes) || (!copying && strcmp(mode, "zerocopy"))) {
+  if (!dw_argument_number(text, ' ', "bytes", 4096, 4, 2147483648.0, &bytes) ||
+      (!copying && strcmp(mode, "zerocopy"))) {
     dw_say(DW_SDK_ERROR, "prepare takes bytes=4..2147483648 and mode=zerocopy or mode=copy");
     return DW_INVALID;
   }
