@@ -60,10 +60,11 @@ static void judge_product(cli_claim *claim, claim_rig *rig, uint64_t one_ns) {
   product found = compare_product(a, b, c);
   double read_back = claim_number(rig, "checksum", NAN); // what the guest read
   bool same = fabs(read_back - found.checksum) <= 1e-5;
-  claim_judge(claim, found.wrong == 0 && same,
-              "%u differ from f64 by more than rounding (largest difference %.2g); the guest reads the %s sum; "
-              "%.3f ms from submit to next step (median of 9 x %d)",
-              found.wrong, found.largest, same ? "same" : "wrong", (double)one_ns / 1e6, REPEATS);
+  claim_judge(
+      claim, found.wrong == 0 && same,
+      "%u differ from f64 by more than rounding (largest difference %.2g); the guest reads the %s sum; "
+      "%.3f ms from submit to next step (median of 9 x %d)",
+      found.wrong, found.largest, same ? "same" : "wrong", (double)one_ns / 1e6, REPEATS);
 }
 
 void claim_product(cli_claim *claim, const claim_environment *environment) {
@@ -149,7 +150,8 @@ void claim_guard(cli_claim *claim, const claim_environment *environment) {
   dw_status status = claim_tell(&rig, "alive");
   bool alive = status == DW_OK && strcmp(rig.said, "alive\n") == 0;
   if (trapped == 3)
-    claim_judge(claim, alive, "reading and writing behind the end, reading at 4 GB: all trap; the neighbour %s",
+    claim_judge(claim, alive,
+                "reading and writing behind the end, reading at 4 GB: all trap; the neighbour %s",
                 alive ? "answers" : "does not answer");
   else
     claim_judge(claim, false, "%u of 3 trap (%s; %s; %s)", trapped, seen[0], seen[1], seen[2]);
@@ -202,8 +204,8 @@ void claim_tokens(cli_claim *claim, const claim_environment *environment) {
     uint64_t each = (discrete ? stats.bus_bytes : named) / rig.tokens;
     uint64_t most = discrete ? allowed_bytes(environment->model_path) : 0;
     claim_judge(claim, each <= most && (named == 0 || discrete),
-                "%" PRIu64 " tokens: %" PRIu64 " bytes copied for each, %" PRIu64 " bytes of weights at load; %" PRIu64
-                " programs run, %" PRIu64 " compiled",
+                "%" PRIu64 " tokens: %" PRIu64 " bytes copied for each, %" PRIu64
+                " bytes of weights at load; %" PRIu64 " programs run, %" PRIu64 " compiled",
                 rig.tokens, each, stats.copied_bytes, stats.programs_submitted, stats.programs_compiled);
   }
   claim_close(&rig);

@@ -84,8 +84,8 @@ void claim_growth(cli_claim *claim, const claim_environment *environment) {
     claim_judge(claim, stayed && wrong == 0 && transferred == 0 && address == grown_at,
                 "%" PRIu64 " to %" PRIu64 " bytes, %s at %p; 262,144 elements in the new part, 3 runs: "
                 "%.0f wrong; %" PRIu64 " bytes transferred",
-                before.size_bytes, after.size_bytes, stayed ? "all three still" : "NOT all three", before.mapping,
-                wrong, transferred);
+                before.size_bytes, after.size_bytes, stayed ? "all three still" : "NOT all three",
+                before.mapping, wrong, transferred);
   }
   claim_close(&rig);
 }

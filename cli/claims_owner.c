@@ -65,7 +65,7 @@ void claim_ownership(cli_claim *claim, const claim_environment *environment) {
     return;
   }
   claim_judge(claim, closed == 1 && alone.while_imported == 0 && alone.after_import == 1,
-              "closing an actor with an import: %" PRIu64 " unmapping; a region whose maker let go first: %" PRIu64
-              " while imported, %" PRIu64 " after",
+              "closing an actor with an import: %" PRIu64
+              " unmapping; a region whose maker let go first: %" PRIu64 " while imported, %" PRIu64 " after",
               closed, alone.while_imported, alone.after_import);
 }

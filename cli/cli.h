@@ -63,7 +63,16 @@ typedef struct cli_arguments {
   size_t word_count;
 } cli_arguments;
 
-typedef enum cli_kind { CLI_FLAG, CLI_TEXT, CLI_COUNT, CLI_NUMBER, CLI_SHARE, CLI_SIZE, CLI_TIME, CLI_LIST } cli_kind;
+typedef enum cli_kind {
+  CLI_FLAG,
+  CLI_TEXT,
+  CLI_COUNT,
+  CLI_NUMBER,
+  CLI_SHARE, // above 0, up to 1
+  CLI_SIZE,
+  CLI_TIME,
+  CLI_LIST
+} cli_kind;
 
 typedef struct cli_option {
   const char *name;            // without "--"

@@ -47,6 +47,7 @@ const cli_option cli_option_table[] = {
     {"version", NULL, CLI_FLAG, AT(version), 0, 0, NULL, "show the version"},
 };
 const size_t cli_option_count = sizeof cli_option_table / sizeof *cli_option_table;
+_Static_assert(sizeof cli_option_table / sizeof *cli_option_table <= 64, "`given` has a bit for each");
 
 #define GUEST_OPTIONS "device threads max-memory deadline guests verbose"
 #define SAMPLING_OPTIONS "context max-tokens temperature top-k top-p seed"

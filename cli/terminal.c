@@ -9,6 +9,7 @@
 
 static struct {
   bool out, err, colors;
+  bool dumb; // knows no escape sequences
   bool status_shown;
   pthread_mutex_t lock; // of standard error: progress comes from engine threads
 } terminal = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -17,7 +18,8 @@ void cli_terminal_open(void) {
   const char *none = getenv("NO_COLOR"), *kind = getenv("TERM");
   terminal.out = isatty(STDOUT_FILENO);
   terminal.err = isatty(STDERR_FILENO);
-  terminal.colors = !(none && *none) && !(kind && strcmp(kind, "dumb") == 0);
+  terminal.dumb = kind && strcmp(kind, "dumb") == 0;
+  terminal.colors = !(none && *none) && !terminal.dumb;
 }
 
 bool cli_is_terminal(FILE *stream) {
@@ -48,7 +50,7 @@ static void clear_locked(void) {
 }
 
 void cli_status(const char *format, ...) {
-  if (!terminal.err) return;
+  if (!terminal.err || terminal.dumb) return;
   char line[160];
   va_list arguments;
   va_start(arguments, format);
