@@ -6,6 +6,7 @@
   tools/figures.py --fuzz 1000000    also: that many executions of each fuzz target (longer)
 
 Each figure is the median of at least five runs, with the least and the largest.
+What is not measured this time is shown as it was measured last, with its commit.
 Nothing here is a test: the exit status says whether everything could be measured,
 not whether a target was met.  --write puts the table into docs/performance.md.
 Needs a build (`make`) and a C compiler; Python 3.9 or later, standard library only.
@@ -32,29 +33,42 @@ BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 
 class Figure:
-    """Values in `unit`; `target` as words and as a limit, "least" or "most" says on which side."""
+    """Values in `unit`; `target` is a limit, "least" or "most" says on which side."""
 
-    def __init__(self, name, values, unit, target=None, side="most", note=""):
+    def __init__(self, name, values, unit, target=None, side="most", commit=""):
         self.name, self.values, self.unit = name, [float(v) for v in values], unit
-        self.target, self.side, self.note = target, side, note
+        self.target, self.side, self.commit = target, side, commit
 
     @property
     def median(self):
         return statistics.median(self.values)
 
     def met(self):
-        if self.target is None:
+        if self.target is None or not self.values:
             return ""
-        return "yes" if (self.median <= self.target if self.side == "most" else self.median >= self.target) else "no"
+        met = self.median <= self.target if self.side == "most" else self.median >= self.target
+        return "yes" if met else "no"
 
     def row(self):
-        limit = "" if self.target is None else f"at {'most' if self.side == 'most' else 'least'} {show(self.target)} {self.unit}"
+        limit = "" if self.target is None else f"at {self.side} {show(self.target)} {self.unit}"
+        if not self.values:
+            return [self.name, "not measured", "", "", limit, "", ""]
         spread = f"{show(min(self.values))} to {show(max(self.values))}" if len(self.values) > 1 else ""
-        return [self.name, f"{show(self.median)} {self.unit}", spread, str(len(self.values)), limit, self.met()]
+        return [self.name, f"{show(self.median)} {self.unit}", spread, str(len(self.values)), limit, self.met(),
+                self.commit]
 
     def record(self):
-        return {"figure": self.name, "unit": self.unit, "median": self.median, "values": self.values,
-                "target": self.target, "side": self.side, "met": self.met(), "note": self.note}
+        return {"figure": self.name, "values": self.values, "unit": self.unit, "target": self.target,
+                "side": self.side, "commit": self.commit, "met": self.met()}
+
+
+# What takes long and is measured only when asked for: it has its line all the same.
+LONG = [
+    Figure("clean clone, empty caches: `make run` to the first token", [], "min", 8),
+    Figure("clean clone: `make test` after it", [], "min", 10),
+    Figure("clean clone: `make test` and `make check` together", [], "min", 30),
+    Figure("fuzz targets: executions of each, nothing found", [], "runs", 1000000, "least"),
+]
 
 
 def show(value):
@@ -145,17 +159,14 @@ def cold_figures(_runs):
         environment = {"DRIFTWOOD_CACHE": f"{folder}/cache", "XDG_CACHE_HOME": f"{folder}/user-cache"}
         say("clone with empty caches: make run (minutes)")
         first, _ = first_token(clone, environment)
-        figures = [Figure("clean clone, empty caches: `make run` to the first token", [first / 60], "min", 8)]
-        for target, limit in (("test", 10), ("check", None)):
+        minutes = {}
+        for target in ("test", "check"):
             say(f"make {target} (minutes)")
             begun = time.monotonic()
-            done = subprocess.run(["make", target], cwd=clone, env={**os.environ, **environment}).returncode
-            spent = (time.monotonic() - begun) / 60
-            name = f"`make {target}`" + (" after it" if done == 0 else " (FAILED)")
-            figures.append(Figure(name, [spent], "min", limit))
-        total = figures[1].median + figures[2].median
-        figures.append(Figure("`make test` and `make check` together", [total], "min", 30))
-        return figures
+            subprocess.run(["make", target], cwd=clone, env={**os.environ, **environment}, check=True)
+            minutes[target] = (time.monotonic() - begun) / 60
+    values = first / 60, minutes["test"], minutes["test"] + minutes["check"]
+    return [Figure(long.name, [value], long.unit, long.target, long.side) for long, value in zip(LONG, values)]
 
 
 # ---- The 1B shape -----------------------------------------------------------------------
@@ -278,18 +289,31 @@ def fuzz_figures(executions):
     done = subprocess.run([sys.executable, str(SOURCE / "tools" / "fuzz.py"), "--runs", str(executions)],
                           stdout=subprocess.PIPE, text=True)
     print(done.stdout, file=sys.stderr)
-    return [Figure("fuzz targets: executions of each, nothing found", [executions if done.returncode == 0 else 0],
-                   "runs", 1000000, "least")]
+    if done.returncode:
+        raise RuntimeError("fuzzing found something")
+    return [Figure(LONG[3].name, [executions], "runs", LONG[3].target, "least")]
 
 
 # ---- Showing it -----------------------------------------------------------------------------
 
-HEAD = ["figure", "median", "least to largest", "runs", "target", "met"]
+HEAD = ["figure", "median", "least to largest", "runs", "target", "met", "commit"]
+
+
+def with_earlier(figures, path):
+    """These and, for the lines that they lack, what was measured before or nothing."""
+    earlier = []
+    if path.exists():
+        earlier = [Figure(old["figure"], old["values"], old["unit"], old["target"], old["side"], old["commit"])
+                   for old in json.loads(path.read_text())["figures"] if old["values"]]
+    for old in earlier + LONG:
+        if old.name not in [figure.name for figure in figures]:
+            figures.append(old)
+    return figures
 
 
 def markdown(about, figures):
     lines = [f"Measured on {about['cpu']}, {about['cores']} cores, {about['memory_gb']} GB, {about['system']}, "
-             f"at commit {about['commit']}, {about['date']}.", "",
+             f"{about['date']}.", "",
              "| " + " | ".join(HEAD) + " |", "|" + " --- |" * len(HEAD)]
     lines += ["| " + " | ".join(figure.row()) + " |" for figure in figures]
     return "\n".join(lines) + "\n"
@@ -312,7 +336,7 @@ def write_page(text):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--only", help="prove, again, decode, default")
+    parser.add_argument("--only", help="prove, default, again, decode, cold or fuzz")
     parser.add_argument("--cold", action="store_true")
     parser.add_argument("--fuzz", type=int)
     parser.add_argument("--json", default=str(WORK / "figures.json"))
@@ -324,7 +348,9 @@ def main():
     parts = {"prove": proof_figures, "default": default_model_figures, "again": again_figures, "decode": decode_figures}
     if options.cold:
         parts["cold"] = cold_figures
-    figures, failed = [], []
+    if options.fuzz:
+        parts["fuzz"] = lambda _: fuzz_figures(options.fuzz)
+    about, figures, failed = machine(), [], []
     for name, part in parts.items():
         if options.only and options.only != name:
             continue
@@ -333,12 +359,13 @@ def main():
         except Exception as problem:  # one figure that cannot be had must not hide the others
             failed.append(name)
             say(f"{name}: {problem}")
-    if options.fuzz:
-        figures += fuzz_figures(options.fuzz)
-    about = machine()
+    for figure in figures:
+        figure.commit = about["commit"]
+    path = Path(options.json)
+    figures = with_earlier(figures, path)
     print_table(about, figures)
-    Path(options.json).write_text(json.dumps({"machine": about, "figures": [f.record() for f in figures]}, indent=1))
-    if options.write and not failed:
+    path.write_text(json.dumps({"machine": about, "figures": [f.record() for f in figures]}, indent=1) + "\n")
+    if options.write:
         write_page(markdown(about, figures))
     for name in failed:
         print(f"could not be measured: {name}")
