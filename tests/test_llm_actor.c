@@ -140,13 +140,14 @@ static void test_shared(void) {
 // Without a seed among the arguments, the actor's own source of randomness is taken.
 static void test_seed(void) {
   static talk t;
-  char said[3][512];
+  static char said[3][sizeof t.said];
   open_engine(&t);
   for (int i = 0; i < 3; i++) {
-    dw_actor *actor =
-        open_actor(&t, i < 2 ? "temperature=1.2\nmax_tokens=40" : "temperature=1.2\nmax_tokens=40\nseed=9");
+    static const char own[] = "temperature=1.2\nmax_tokens=40",
+                      given[] = "temperature=1.2\nmax_tokens=40\nseed=9";
+    dw_actor *actor = open_actor(&t, i < 2 ? own : given);
     tell(&t, actor, "Tell me a story.");
-    snprintf(said[i], sizeof said[i], "%s", t.said);
+    memcpy(said[i], t.said, sizeof t.said);
     dw_actor_close(actor);
   }
   CHECK_STR(said[0], said[1]); // both actors have the seed 0

@@ -98,6 +98,9 @@ static void test_gpt2(void) {
 static void test_prefix(void) {
   check_golden("prefix");
 }
+static void test_digits(void) {
+  check_golden("digits");
+}
 static void test_llama3(void) {
   check_golden("llama3");
 }
@@ -234,8 +237,8 @@ static void test_refused(void) {
        "[{\"type\":\"Split\",\"pattern\":{\"Regex\":\"x+\"}},{\"type\":\"ByteLevel\",\"use_regex\":false}]}}",
        "pattern"},
       {"{\"model\":{\"vocab\":{},\"merges\":[]},\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":"
-       "[{\"type\":\"Digits\"},{\"type\":\"ByteLevel\",\"use_regex\":false}]}}",
-       "Digits"},
+       "[{\"type\":\"Punctuation\"},{\"type\":\"ByteLevel\",\"use_regex\":false}]}}",
+       "Punctuation"},
       {"{\"model\":{\"vocab\":{},\"merges\":[]},\"pre_tokenizer\":{\"type\":\"ByteLevel\"},"
        "\"decoder\":{\"type\":\"WordPiece\"}}",
        "WordPiece"},
@@ -276,6 +279,7 @@ static void test_tiny(void) {
 static const dw_case cases[] = {
     {"gpt2", "300 lines as tokenizers cuts them: GPT-2 pattern, merges as strings", test_gpt2},
     {"prefix", "100 lines: GPT-2 pattern with a space put in front", test_prefix},
+    {"digits", "300 lines: every number a piece of its own", test_digits},
     {"llama3", "400 lines: Llama 3 pattern, ignore_merges", test_llama3},
     {"qwen2", "400 lines: Qwen 2 pattern, added tokens of every kind", test_qwen2},
     {"whole", "a text of many lines in one piece", test_whole},

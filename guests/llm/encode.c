@@ -42,6 +42,24 @@ typedef struct encoding {
   llm_ids *ids;
 } encoding;
 
+// What the pattern sees as one text.
+static bool encode_part(const encoding *e, const char *text, size_t length) {
+  bool ok = true;
+  for (size_t piece; ok && length; text += piece, length -= piece) {
+    piece = llm_piece(e->tokenizer->pattern, text, length);
+    ok = llm_encode_piece(e->tokenizer, text, piece, e->ids);
+  }
+  return ok;
+}
+
+// One number, or what lies before the next.
+static size_t digits_part(const char *text, size_t length) {
+  const char *at = text, *end = text + length;
+  uint32_t bytes;
+  while (at < end && !(llm_class(llm_point(at, &bytes)) & LLM_NUMBER)) at += bytes;
+  return at > text ? (size_t)(at - text) : bytes;
+}
+
 // A stretch without added tokens.
 static bool encode_plain(const encoding *e, const char *text, size_t length) {
   const llm_tokenizer *tokenizer = e->tokenizer;
@@ -54,9 +72,9 @@ static bool encode_plain(const encoding *e, const char *text, size_t length) {
     text = copy;
   }
   bool ok = true;
-  for (size_t piece; ok && length; text += piece, length -= piece) {
-    piece = llm_piece(tokenizer->pattern, text, length);
-    ok = llm_encode_piece(tokenizer, text, piece, e->ids);
+  for (size_t part; ok && length; text += part, length -= part) {
+    part = tokenizer->single_digits ? digits_part(text, length) : length;
+    ok = encode_part(e, text, part);
   }
   free(copy);
   return ok;

@@ -549,9 +549,31 @@ static bool read_pattern(loader *load, uint32_t split) {
   return true;
 }
 
+// What stands before ByteLevel in a sequence.
+static bool read_first(loader *load, uint32_t first, bool own_pattern) {
+  llm_tokenizer *tokenizer = load->tokenizer;
+  char name[48];
+  if (tokenizer->add_prefix_space)
+    return llm_fail(load->error,
+                    "tokenizer.json: add_prefix_space behind another pre-tokeniser is not supported");
+  if (is(load, find(load, first, "type"), "Digits")) {
+    tokenizer->single_digits = is_true(load, first, "individual_digits");
+    if (tokenizer->single_digits && own_pattern) return true;
+    return llm_fail(load->error,
+                    "tokenizer.json: Digits is supported with individual_digits and use_regex only");
+  }
+  if (is(load, find(load, first, "type"), "Split")) {
+    if (!own_pattern) return read_pattern(load, first);
+    return llm_fail(load->error, "tokenizer.json: ByteLevel with use_regex behind a Split is not supported");
+  }
+  type_name(load, first, name);
+  return llm_fail(load->error, "tokenizer.json: the pre-tokeniser %s is not supported, only Split and Digits",
+                  name);
+}
+
 static bool read_pre_tokenizer(loader *load) {
   llm_tokenizer *tokenizer = load->tokenizer;
-  uint32_t node = top(load, "pre_tokenizer"), bytes = node, split = 0;
+  uint32_t node = top(load, "pre_tokenizer"), bytes = node, first = 0;
   char name[48];
   if (is(load, find(load, node, "type"), "Sequence")) {
     uint32_t list = find(load, node, "pretokenizers");
@@ -561,13 +583,9 @@ static bool read_pre_tokenizer(loader *load) {
                       count);
     bytes = dw_json_begin(list);
     if (count == 2) {
-      split = bytes;
-      bytes = dw_json_after(&load->json, split);
+      first = bytes;
+      bytes = dw_json_after(&load->json, first);
     }
-  }
-  if (split && !is(load, find(load, split, "type"), "Split")) {
-    type_name(load, split, name);
-    return llm_fail(load->error, "tokenizer.json: the pre-tokeniser %s is not supported, only Split", name);
   }
   if (!is(load, find(load, bytes, "type"), "ByteLevel")) {
     type_name(load, bytes, name);
@@ -577,12 +595,8 @@ static bool read_pre_tokenizer(loader *load) {
   uint32_t use_regex = find(load, bytes, "use_regex"); // true where it is missing
   bool own_pattern = !use_regex || is_type(load, use_regex, DW_JSON_TRUE);
   tokenizer->add_prefix_space = is_true(load, bytes, "add_prefix_space");
-  if (split && (own_pattern || tokenizer->add_prefix_space))
-    return llm_fail(load->error,
-                    "tokenizer.json: ByteLevel behind a Split with use_regex or add_prefix_space is not "
-                    "supported");
   tokenizer->pattern = own_pattern ? LLM_PATTERN_GPT2 : LLM_PATTERN_NONE;
-  return !split || read_pattern(load, split);
+  return !first || read_first(load, first, own_pattern);
 }
 
 static bool read_surroundings(loader *load) {

@@ -3,7 +3,7 @@
 // A tokenizer is loaded once from the file's text and only read afterwards.  What
 // the `tokenizers` package would do differently with a file is refused by name, not
 // approximated: other models than BPE, other pre-tokenisers than ByteLevel alone or
-// behind a Split by the patterns of Llama 3 and Qwen 2, normalisers, dropout.
+// behind Digits or a Split by the patterns of Llama 3 and Qwen 2, normalisers, dropout.
 //
 // Nothing here needs a host: the tests compile these files natively.
 #ifndef LLM_TOKENIZER_H
@@ -68,6 +68,7 @@ typedef struct llm_tokenizer {
   uint32_t added_count;
   uint32_t added_begin[257];   // into `added`, by first byte
   llm_pattern pattern;
+  bool single_digits;          // each number is a piece, before the pattern cuts the rest
   bool add_prefix_space, ignore_merges;
   uint32_t bos;                // what the post-processor puts in front, LLM_NO_TOKEN: nothing
 } llm_tokenizer;

@@ -44,7 +44,7 @@ def check_lines(name, scratch):
 
 def main():
     with tempfile.TemporaryDirectory() as scratch:
-        lines = sum(check_lines(name, scratch) for name in ("gpt2", "prefix", "llama3", "qwen2", "large"))
+        lines = sum(check_lines(name, scratch) for name in ("gpt2", "prefix", "digits", "llama3", "qwen2", "large"))
         assert lines >= 2000, f"only {lines} lines"
         whole = golden("whole.txt")
         ids = json.loads(run("tokenize", "--model", Path(scratch) / "llama3", "--whole", text=whole))

@@ -3,8 +3,8 @@
 
 Text comes from a deterministic generator of our own: words of many scripts, put
 together from syllables, between numbers, code, emoji, runs of spaces and special
-tokens.  Four tokenizers are trained on it (GPT-2, Llama 3, Qwen 2 patterns, and one
-with a vocabulary of 128,000), and what they say to test lines is kept:
+tokens.  Tokenizers are trained on it (GPT-2, Llama 3, Qwen 2 patterns, single digits,
+and one with a vocabulary of 128,000), and what they say to test lines is kept:
 
     NAME.json        the tokenizer.json, .xz behind it: packed
     NAME.lines       test texts, one a line: JSON strings
@@ -161,6 +161,11 @@ def main():
 
     prefix = train(pre_tokenizers.ByteLevel(add_prefix_space=True), 800, ["<s>", "</s>"], texts[:2000])
     write(folder, "prefix", prefix, lines_of(4, 100, ["<s>", "</s>"]))
+
+    digits = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True),
+                                      pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    write(folder, "digits", train(digits, 1000, ["<|im_start|>", "<|im_end|>"], texts[:3000]),
+          lines_of(8, 300, ["<|im_start|>", "12", "  7", "a1 2b ½ "]))
 
     marks = ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
     llama = train(sequence(LLAMA3), 2000, [], texts, ignore_merges=True)
