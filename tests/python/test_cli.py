@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 import unittest
+import xml.etree.ElementTree
 from pathlib import Path
 
 DRIFTWOOD = os.environ.get("DRIFTWOOD", "build/driftwood")
@@ -180,6 +181,26 @@ class Guests(unittest.TestCase):
         done = run("run", "probe", "--message", "calls 4000000000", "--deadline", "200ms", "--device", "cpu")
         self.assertEqual(done.returncode, 1)
         self.assertIn("deadline", done.stderr)
+
+
+class Bench(unittest.TestCase):
+    def test_copies(self):
+        with tempfile.TemporaryDirectory() as folder:
+            picture = os.path.join(folder, "copies.svg")
+            done = run("bench", "copies", "--device", "cpu", "--max-bytes", "64K", "--runs", "5", "--json", "--out",
+                       picture)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            device = json.loads(done.stdout)["devices"][0]
+            self.assertEqual([size["bytes"] for size in device["sizes"]], [4096, 8192, 16384, 32768, 65536])
+            for size in device["sizes"]:
+                self.assertGreater(size["zerocopy_ns"], 0)
+                self.assertGreater(size["copy_ns"], 0)
+            root = xml.etree.ElementTree.parse(picture).getroot()
+            words = " ".join(text.text or "" for text in root.iter("{http://www.w3.org/2000/svg}text"))
+            self.assertIn("zero-copy", words)
+            self.assertIn("64 KB", words)
+        text = run("bench", "copies", "--device", "cpu", "--max-bytes", "8K", "--runs", "5").stdout
+        self.assertRegex(text, "zero-copy (pays from|does not pay)")
 
 
 class Model(unittest.TestCase):

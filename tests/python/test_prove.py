@@ -2,10 +2,12 @@
 """`driftwood prove`: every claim holds here, and says so in a stable form."""
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import unittest
+from pathlib import Path
 
 DRIFTWOOD = os.environ.get("DRIFTWOOD", "build/driftwood")
 CACHE = tempfile.TemporaryDirectory()
@@ -41,6 +43,20 @@ class Prove(unittest.TestCase):
         done = prove("--device", "cpu")
         self.assertEqual(done.returncode, 0, done.stdout)
         self.assertIn("9 pass, 0 fail, 0 not applicable", done.stdout)
+
+    def test_a_failed_claim_is_exit_code_1(self):
+        # A guest that says it called the host and did not, in the place of the probe.
+        build = Path(DRIFTWOOD).parent
+        with tempfile.TemporaryDirectory() as folder:
+            for guest in (build / "guests").glob("*.wasm"):
+                shutil.copy(guest, folder)
+            shutil.copy(build / "tests" / "guests" / "lazy.wasm", Path(folder) / "probe.wasm")
+            done = prove("--device", "cpu", "--json", "--guests", folder)
+        verdicts = {claim["name"]: claim["verdict"] for claim in json.loads(done.stdout)["claims"]}
+        self.assertEqual(verdicts.pop("host-call"), "fail")
+        self.assertEqual(verdicts.pop("guard"), "fail")  # it does not reach past its end either
+        self.assertEqual(set(verdicts.values()), {"pass"})
+        self.assertEqual(done.returncode, 1)
 
     def test_a_device_that_is_not_there(self):
         done = prove("--device", "abacus")
