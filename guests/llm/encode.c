@@ -55,7 +55,7 @@ static bool encode_part(const encoding *e, const char *text, size_t length) {
 // One number, or what lies before the next.
 static size_t digits_part(const char *text, size_t length) {
   const char *at = text, *end = text + length;
-  uint32_t bytes;
+  uint32_t bytes = 0;
   while (at < end && !(llm_class(llm_point(at, &bytes)) & LLM_NUMBER)) at += bytes;
   return at > text ? (size_t)(at - text) : bytes;
 }
