@@ -22,7 +22,7 @@ SHAPES = {
     "1b": dict(layers=16, hidden=2048, heads=32, kv_heads=8, head_dim=64, inner=8192, vocab=128256, context=131072),
     "tiny": dict(layers=2, hidden=64, heads=4, kv_heads=2, head_dim=16, inner=160, vocab=2048, context=512),
 }
-BLOCK = 1 << 20  # elements drawn; an odd length would repeat out of step with rows
+BLOCK = 1 << 20  # elements drawn
 ALIGNMENT = 64
 
 
@@ -87,7 +87,8 @@ def write_safetensors(path, listed, dtype, blocks):
 def config(shape, tied, dtype):
     return {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu",
             "hidden_size": shape["hidden"], "intermediate_size": shape["inner"], "num_hidden_layers": shape["layers"],
-            "num_attention_heads": shape["heads"], "num_key_value_heads": shape["kv_heads"], "head_dim": shape["head_dim"],
+            "num_attention_heads": shape["heads"], "num_key_value_heads": shape["kv_heads"],
+            "head_dim": shape["head_dim"],
             "vocab_size": shape["vocab"], "max_position_embeddings": shape["context"], "rms_norm_eps": 1e-5,
             "rope_theta": 500000.0, "tie_word_embeddings": tied, "attention_bias": False, "mlp_bias": False,
             "rope_scaling": {"rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
@@ -143,8 +144,10 @@ def main():
     options = parser.parse_args()
     shape = {key: getattr(options, key) or value for key, value in SHAPES[options.shape].items()}
     options.folder.mkdir(parents=True, exist_ok=True)
-    total = write_weights(options.folder, list(tensors(shape, not options.untied)), options.dtype, options.shard_bytes)
-    (options.folder / "config.json").write_text(json.dumps(config(shape, not options.untied, options.dtype), indent=1) + "\n")
+    tied = not options.untied
+    total = write_weights(options.folder, list(tensors(shape, tied)), options.dtype, options.shard_bytes)
+    text = json.dumps(config(shape, tied, options.dtype), indent=1)
+    (options.folder / "config.json").write_text(text + "\n")
     write_tokenizer(options.folder, options.tokenizer)
     print(f"{options.folder}: {total / 1e6:.1f} MB of weights")
 

@@ -14,7 +14,8 @@ def run(*words, text=None):
     """The standard output of a command that must succeed."""
     done = subprocess.run([DRIFTWOOD, *map(str, words)], input=text, capture_output=True, timeout=280)
     if done.returncode:
-        sys.exit(f"{' '.join(map(str, words))[:200]} ended with {done.returncode}: {done.stderr.decode(errors='replace')}")
+        said = done.stderr.decode(errors="replace")
+        sys.exit(f"{' '.join(map(str, words))[:200]} ended with {done.returncode}: {said}")
     return done.stdout
 
 
@@ -34,12 +35,3 @@ def rows(data, count, width):
     values.frombytes(data)
     assert len(values) == count * width, f"{len(values)} values are not {count} x {width}"
     return [values[i * width:(i + 1) * width] for i in range(count)]
-
-
-def copy_without(folder, to, skipped=()):
-    """The files of a golden model in a folder of their own."""
-    to.mkdir(parents=True, exist_ok=True)
-    for path in folder.iterdir():
-        if path.name not in skipped and path.suffix != ".f32":
-            (to / path.name).write_bytes(path.read_bytes())
-    return to
