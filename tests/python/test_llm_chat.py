@@ -25,9 +25,9 @@ def make_model(folder, tokenizer, template):
     return folder
 
 
-def llm(folder, *messages, expect=0, **settings):
+def llm(folder, *messages, expect=0, threads=2, **settings):
     """What the guest emits, and what it logs."""
-    words = [DRIFTWOOD, "run", "llm", "--verbose", "--model", f"model={folder}"]
+    words = [DRIFTWOOD, "run", "llm", "--verbose", "--threads", str(threads), "--model", f"model={folder}"]
     for key, value in settings.items():
         words += ["--set", f"{key}={value}"]
     for message in messages:
@@ -53,9 +53,11 @@ def token_bytes(tokenizer):
 
 
 def check_chunks(model):
-    """Prefill in any chunks and decoding give the same bits."""
+    """Prefill in any chunks, decoding, and any number of threads give the same bits."""
     ids = " ".join(str(7 * i % 1900) for i in range(40))
     whole, _ = llm(model, ids, mode="logits", kv="f32")
+    for threads in (1, 3):
+        assert llm(model, ids, mode="logits", kv="f32", threads=threads)[0] == whole, f"{threads} threads differ"
     for chunk in (1, 3, 16):
         assert llm(model, ids, mode="logits", kv="f32", chunk=chunk)[0] == whole, f"chunk={chunk} differs"
     half, _ = llm(model, ids, mode="logits")
