@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,8 +129,9 @@ static void check_guests(report *all) {
 
 static void check_model(report *all) {
   char path[CLI_PATH_BYTES];
+  char whole[PATH_MAX];
   if (cli_find_model(NULL, path))
-    add(all, "default model", WELL, "%s", path);
+    add(all, "default model", WELL, "%s", realpath(path, whole) ? whole : path);
   else
     advise(add(all, "default model", NOTE, "not found beside the program"),
            "name a model directory: driftwood chat DIRECTORY");
