@@ -92,7 +92,7 @@ static void test_truncated(void) {
   for (int i = 0; i < 2; i++) CHECK_EQ(atomic_load(&readers[i].wrong), 0);
   // Whoever opens it now is told that the file is malformed, and not given the broken mapping.
   CHECK_STATUS(open_reader(&late, 0, &error), DW_GUEST, &error);
-  CHECK_STR(error.detail, "driftwood_open answered -10");
+  CHECK(strstr(error.detail, "driftwood_open answered -10") && strstr(error.detail, "beyond the end of the file"));
   for (int i = 0; i < 2; i++) dw_actor_close(readers[i].actor);
   dw_guest_close(guest);
   CHECK_OK(dw_engine_close(engine, &error), &error);
