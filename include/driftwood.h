@@ -10,7 +10,8 @@
 //             _cancel, _wait and _state are safe against each other and against
 //             the engine's own threads.  dw_actor_close must be the last call
 //             on its actor.  Callbacks run on engine threads, one at a time for
-//             one actor, and must not call dw_actor_wait, _close or dw_engine_close.
+//             one actor, and must not call dw_actor_close or dw_engine_close; dw_actor_open,
+//             and dw_actor_wait with a timeout, answer BUSY there.
 //   Errors    A function that can fail returns a dw_status and fills the
 //             dw_error it was given (which may be NULL).  Nothing is printed,
 //             nothing exits, no environment variable is read.
@@ -122,7 +123,8 @@ typedef struct dw_actor_desc {
   size_t peer_count;
   const char *arguments;     // text for driftwood_open; NULL: empty
   uint64_t seed;             // of the random source
-  uint64_t max_memory_bytes; // linear memory, device tensors, caches and programs together; 0: 4 GiB
+  uint64_t max_memory_bytes; // linear memory, device tensors, caches, programs and the host's records of them
+                             // together; and of the temps of any one program by themselves.  0: 4 GiB
   uint64_t max_step_ns;      // CPU time of one call into the guest; 0: 10 s
   uint64_t deadline_ns;      // wall time that one message (and open) may take; 0: none
   dw_emit_fn on_emit;
@@ -164,7 +166,7 @@ typedef struct dw_actor_stats {
   uint64_t download_bytes;    // named transfers from the device
   uint64_t bus_bytes;         // the above + linear tensors bound on a discrete device
   uint64_t copied_bytes;      // model tensors that were not aligned to their element, copied at load
-  uint64_t reimports;         // extents imported again because a tensor spanned two
+  uint64_t reimports;         // imports of all memory anew: a tensor spanned two extents, or there were many
   uint64_t guest_ns;          // CPU time inside guest code
   uint64_t device_ns;         // wall time of the actor's programs
   uint64_t memory_bytes;      // linear memory now

@@ -111,7 +111,7 @@ void dw_actor_rest(dw_actor *actor, const dw_error *failure) {
   pthread_mutex_lock(&actor->lock);
   actor->stats.memory_bytes = actor->region ? dw_region_size(actor->region) : 0;
   actor->stats.device_bytes =
-      actor->max_memory_bytes - actor->budget_bytes - actor->program_bytes - actor->stats.memory_bytes;
+      actor->max_memory_bytes - actor->budget_bytes - actor->kept_bytes - actor->stats.memory_bytes;
   actor->published = actor->stats;
   if (failure) {
     actor->failed = true;
@@ -136,8 +136,8 @@ static void add_ns(struct timespec *time, uint64_t wait_ns) {
 }
 
 dw_status dw_actor_wait(dw_actor *actor, uint64_t timeout_ns, dw_error *error) {
-  if (dw_actor_turning() == actor)
-    return dw_fail(error, DW_BUSY, "an actor cannot be waited for inside its own callback");
+  if (dw_actor_turning() && timeout_ns)
+    return dw_fail(error, DW_BUSY, "inside a callback there is no waiting: other actors need its thread");
   struct timespec until;
   clock_gettime(WAIT_CLOCK, &until);
   if (timeout_ns > UINT64_C(1) << 60) timeout_ns = UINT64_C(1) << 60; // 36 years
@@ -307,6 +307,8 @@ static void delist(dw_actor *actor) {
 dw_status dw_actor_open(dw_engine *engine, const dw_actor_desc *desc, dw_actor **answer, dw_error *error) {
   if (!desc || !desc->guest || desc->guest->engine != engine)
     return dw_fail(error, DW_INVALID, "an actor needs a guest of this engine");
+  if (dw_actor_turning())
+    return dw_fail(error, DW_BUSY, "inside a callback no actor can be opened: its guest needs a thread");
   dw_actor *actor = new_actor(engine, desc);
   if (!actor) return dw_fail(error, DW_NOMEM, "actor");
   dw_status status = copy_grants(actor, desc, error);
@@ -336,9 +338,9 @@ dw_status dw_actor_open(dw_engine *engine, const dw_actor_desc *desc, dw_actor *
 void dw_actor_close(dw_actor *actor) {
   if (!actor) return;
   delist(actor);
+  pthread_mutex_lock(&actor->lock);
   atomic_store(&actor->closing, true);
   atomic_store(&actor->stop_run, true);
-  pthread_mutex_lock(&actor->lock);
   while (actor->queued) pthread_cond_wait(&actor->changed, &actor->lock);
   pthread_mutex_unlock(&actor->lock);
   destroy(actor);

@@ -29,7 +29,11 @@ static void expire_actors(dw_engine *engine) {
   pthread_mutex_lock(&engine->lock);
   for (dw_actor *actor = engine->actors; actor; actor = actor->next) {
     uint64_t expires = atomic_load(&actor->expires_ns);
+    if (!expires || now < expires) continue;
+    pthread_mutex_lock(&actor->lock); // the message may have ended since, and the next one has its own time
+    expires = atomic_load(&actor->expires_ns);
     if (expires && now >= expires) atomic_store(&actor->stop_run, true);
+    pthread_mutex_unlock(&actor->lock);
   }
   pthread_mutex_unlock(&engine->lock);
 }

@@ -134,13 +134,13 @@ dw_status dw_actor_bind(dw_actor *actor, uint64_t address, uint64_t length, dw_b
   uint64_t size = dw_region_size(actor->region), end = address + length;
   uint64_t imported = actor->extent_count ? actor->extents[actor->extent_count - 1].end : 0;
   const dw_extent *extent = find_extent(actor, address, end);
-  if (!extent && end > imported && address >= imported) {
+  if (!extent && end > imported && address >= imported && actor->extent_count < DW_MAX_EXTENTS) {
     // The memory has grown behind what the device knows.
     dw_status status = import(actor, imported, size, error);
     if (status != DW_OK) return status;
     extent = &actor->extents[actor->extent_count - 1];
   } else if (!extent) {
-    // The bytes span two imports: one import of everything replaces them.
+    // The bytes span two imports, or there are many: one import of everything replaces them.
     dw_actor_unbind_all(actor);
     dw_status status = import(actor, 0, size, error);
     if (status != DW_OK) return status;

@@ -6,6 +6,7 @@
 #include "program.h"
 
 #define DW_MAX_SCRATCH_BYTES (UINT64_C(4) << 30)
+#define DW_MAX_ATTENTION_HEADS 1024
 #define DW_MAX_DIMENSION INT64_C(0x7FFFFFFF)
 
 // Wide enough for every sum below: a stride (2^40) times a dimension's

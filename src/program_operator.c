@@ -376,6 +376,9 @@ static dw_status check_attention_attributes(dw_check *check) {
   const dw_op *op = current(check);
   if (op->i[0] < 1 || op->i[1] < 1 || op->i[0] % op->i[1])
     return refuse(check, "q_num_heads %" PRId32 " is not a multiple of kv_num_heads %" PRId32, op->i[0], op->i[1]);
+  if (op->i[0] > DW_MAX_ATTENTION_HEADS) // a kernel keeps some of every head that shares a key
+    return dw_fail(check->error, DW_LIMIT, "op %u Attention: q_num_heads is %" PRId32 ", at most %d", check->op,
+                   op->i[0], DW_MAX_ATTENTION_HEADS);
   if (op->i[2] != 1) return refuse(check, "is_causal is %" PRId32 ", but must be 1", op->i[2]);
   if (op->f[1] < 0) return refuse(check, "softcap is negative");
   return DW_OK;

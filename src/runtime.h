@@ -30,6 +30,9 @@
 #define DW_TICK_NS UINT64_C(5000000)         // between looks at deadlines and step limits
 #define DW_DEFAULT_STEP_NS UINT64_C(10000000000)
 #define DW_DEFAULT_MEMORY_BYTES (UINT64_C(4) << 30)
+#define DW_RECORD_BYTES 512                  // charged for what the host keeps of a tensor, cache or program
+#define DW_ALLOCATION_BYTES 4096             // device memory comes in multiples of it
+#define DW_MAX_EXTENTS 64                    // pieces in which a device has an actor's memory
 #define DW_MAX_MESSAGES 1024
 #define DW_MAX_MAILBOX_BYTES (UINT64_C(64) << 20)
 #define DW_CLOCK_TICK_NS 1000                // virtual time that passes with each reading
@@ -145,12 +148,16 @@ typedef struct dw_tensor {
   dw_model_import *import;     // model, unless copied: keeps the buffer
   dw_storage *storage;         // device, and weights that were copied: keeps the buffer
   bool sealed;                 // sent or received or a weight: nobody writes it
-  uint64_t *budget_bytes;      // refilled when it goes; NULL while it travels
+  dw_actor *owner;             // charged for it, until it goes; NULL while it travels
+  uint64_t kept_bytes;         // charged beside size_bytes, or instead where the bytes are another's
+  bool charged;                // for size_bytes too
   char name[DW_MAX_NAME + 1];
 } dw_tensor;
 
 typedef struct dw_cache_object {
   dw_object object;
+  dw_actor *actor;
+  uint64_t kept_bytes;         // charged for the table; blocks are the cache's own affair
   dw_cache *cache;
   char name[DW_MAX_NAME + 1];
 } dw_cache_object;
@@ -161,7 +168,7 @@ typedef struct dw_program_object {
   dw_shared_program *shared;
   dw_object **slots;           // counted; [program->slot_count]
   uint32_t slot_count;
-  uint64_t charged_bytes;
+  uint64_t kept_bytes;         // charged
 } dw_program_object;
 
 // Each answers a handle (> 0) or a negative status; the words are in actor->error.
@@ -258,7 +265,7 @@ struct dw_actor {
   dw_message *current;
   uint64_t max_memory_bytes;
   uint64_t budget_bytes;       // of max_memory that is left
-  uint64_t program_bytes;      // of it that programs take
+  uint64_t kept_bytes;         // of it that the host's records of tensors, caches and programs take
   uint64_t clock_ns, random_state;
   uint64_t call_cpu_ns;        // when the current call began
   dw_status stopped;           // why the guest was interrupted, else OK; the words are in error

@@ -12,7 +12,38 @@ int32_t dw_actor_add(dw_actor *actor, dw_object *object) {
   return status == DW_OK ? (int32_t)handle : status;
 }
 
+// ---- Charging ---------------------------------------------------------------------
+// What the host keeps for an actor counts as its memory: else small things would
+// be free, and a program can hold any number of them without handles.
+
+static dw_status charge(dw_actor *actor, uint64_t size_bytes, uint64_t kept_bytes, const char *what) {
+  uint64_t left = actor->budget_bytes;
+  if (size_bytes > left || kept_bytes > left - size_bytes)
+    return dw_fail(&actor->error, DW_LIMIT, "a %s of %" PRIu64 " bytes, %" PRIu64 " are left of max_memory", what,
+                   size_bytes + kept_bytes, left);
+  actor->budget_bytes -= size_bytes + kept_bytes;
+  actor->kept_bytes += kept_bytes;
+  return DW_OK;
+}
+
+static void refund(dw_actor *actor, uint64_t size_bytes, uint64_t kept_bytes) {
+  actor->budget_bytes += size_bytes + kept_bytes;
+  actor->kept_bytes -= kept_bytes;
+}
+
 // ---- Tensors ----------------------------------------------------------------------
+
+// For the record of a tensor, and for its bytes where they are the actor's.
+static dw_status charge_tensor(dw_actor *actor, dw_tensor *tensor, bool bytes) {
+  uint64_t beside = tensor->size_bytes ? -tensor->size_bytes % DW_ALLOCATION_BYTES : DW_ALLOCATION_BYTES;
+  uint64_t kept_bytes = DW_RECORD_BYTES + (bytes ? beside : 0);
+  dw_status status = charge(actor, bytes ? tensor->size_bytes : 0, kept_bytes, "tensor");
+  if (status != DW_OK) return status;
+  tensor->owner = actor;
+  tensor->kept_bytes = kept_bytes;
+  tensor->charged = bytes;
+  return DW_OK;
+}
 
 static void release_storage(dw_storage *storage) {
   if (atomic_fetch_sub(&storage->references, 1) != 1) return;
@@ -22,13 +53,12 @@ static void release_storage(dw_storage *storage) {
 
 // Device memory for `tensor`, whose size is known.
 static dw_status allocate(dw_actor *actor, dw_tensor *tensor) {
-  if (tensor->size_bytes > actor->budget_bytes)
-    return dw_fail(&actor->error, DW_LIMIT, "a tensor of %" PRIu64 " bytes, %" PRIu64 " are left of max_memory",
-                   tensor->size_bytes, actor->budget_bytes);
+  dw_status status = charge_tensor(actor, tensor, true);
+  if (status != DW_OK) return status;
   dw_storage *storage = calloc(1, sizeof *storage);
   if (!storage) return dw_fail(&actor->error, DW_NOMEM, "tensor");
   dw_device *device = actor->engine->device;
-  dw_status status = device->class_->allocate(
+  status = device->class_->allocate(
       device, tensor->size_bytes ? tensor->size_bytes : DW_VIEW_ALIGNMENT, &storage->buffer, &actor->error);
   if (status != DW_OK) {
     free(storage);
@@ -37,8 +67,6 @@ static dw_status allocate(dw_actor *actor, dw_tensor *tensor) {
   storage->references = 1;
   tensor->storage = storage;
   tensor->buffer = storage->buffer;
-  actor->budget_bytes -= tensor->size_bytes;
-  tensor->budget_bytes = &actor->budget_bytes;
   return DW_OK;
 }
 
@@ -46,7 +74,7 @@ static void free_tensor(dw_object *object) {
   dw_tensor *tensor = (dw_tensor *)object;
   if (tensor->storage) release_storage(tensor->storage);
   if (tensor->import) dw_engine_release_import(tensor->engine, tensor->import);
-  if (tensor->budget_bytes) *tensor->budget_bytes += tensor->size_bytes;
+  if (tensor->owner) refund(tensor->owner, tensor->charged ? tensor->size_bytes : 0, tensor->kept_bytes);
   if (tensor->model) dw_model_release(tensor->model);
   free(tensor);
 }
@@ -91,7 +119,8 @@ int32_t dw_actor_tensor_view(dw_actor *actor, const dw_tensor_desc *desc, const 
   if (!tensor) return DW_NOMEM;
   tensor->address = desc->address;
   if (shape_tensor(tensor, desc, &actor->error) != DW_OK ||
-      !dw_actor_at(actor, desc->address, tensor->size_bytes, DW_VIEW_ALIGNMENT, "tensor_view")) {
+      !dw_actor_at(actor, desc->address, tensor->size_bytes, DW_VIEW_ALIGNMENT, "tensor_view") ||
+      charge_tensor(actor, tensor, false) != DW_OK) {
     dw_object_release(&tensor->object);
     return actor->error.code;
   }
@@ -141,7 +170,9 @@ int32_t dw_actor_model_tensor(dw_actor *actor, dw_handle handle, const char *nam
     if ((uintptr_t)info.bytes % dw_dtype_bytes(info.dtype)) {
       status = copy_weight(actor, tensor, info.bytes);
     } else {
-      status = dw_engine_import_model(actor->engine, model, &info, &tensor->import, &actor->error);
+      status = charge_tensor(actor, tensor, false);
+      if (status == DW_OK)
+        status = dw_engine_import_model(actor->engine, model, &info, &tensor->import, &actor->error);
       if (status == DW_OK) tensor->buffer = tensor->import->buffer;
       tensor->offset_bytes = (uint64_t)((const unsigned char *)info.bytes - (const unsigned char *)info.mapping);
     }
@@ -196,28 +227,29 @@ int32_t dw_actor_tensor_send(dw_actor *actor, const char *name, dw_handle handle
 int32_t dw_actor_inbox_tensor(dw_actor *actor) {
   if (!actor->current || !actor->current->tensor)
     return dw_fail(&actor->error, DW_NOTFOUND, "no tensor came with this message");
-  const dw_tensor *sent = actor->current->tensor;
-  if (sent->size_bytes > actor->budget_bytes)
-    return dw_fail(&actor->error, DW_LIMIT, "a tensor of %" PRIu64 " bytes, %" PRIu64 " are left of max_memory",
-                   sent->size_bytes, actor->budget_bytes);
-  dw_tensor *tensor = share_tensor(actor, sent);
+  dw_tensor *tensor = share_tensor(actor, actor->current->tensor);
   if (!tensor) return DW_NOMEM;
-  actor->budget_bytes -= tensor->size_bytes;
-  tensor->budget_bytes = &actor->budget_bytes;
+  dw_status status = charge_tensor(actor, tensor, true);
+  if (status != DW_OK) {
+    dw_object_release(&tensor->object);
+    return status;
+  }
   return dw_actor_add(actor, &tensor->object);
 }
 
 // ---- Caches -----------------------------------------------------------------------
 
 static void free_cache(dw_object *object) {
-  dw_cache_free(((dw_cache_object *)object)->cache);
-  free(object);
+  dw_cache_object *cache = (dw_cache_object *)object;
+  dw_cache_free(cache->cache);
+  refund(cache->actor, 0, cache->kept_bytes);
+  free(cache);
 }
 
 int32_t dw_actor_cache_new(dw_actor *actor, const dw_cache_desc *desc, const char *name) {
   dw_cache_object *cache = calloc(1, sizeof *cache);
   if (!cache) return dw_fail(&actor->error, DW_NOMEM, "cache");
-  cache->object = (dw_object){.kind = DW_OBJECT_CACHE, .references = 1, .free = free_cache};
+  *cache = (dw_cache_object){.object = {.kind = DW_OBJECT_CACHE, .references = 1, .free = free_cache}, .actor = actor};
   snprintf(cache->name, sizeof cache->name, "%s", name);
   dw_status status =
       dw_cache_new(actor->engine->device, desc, &actor->budget_bytes, &cache->cache, &actor->error);
@@ -225,6 +257,13 @@ int32_t dw_actor_cache_new(dw_actor *actor, const dw_cache_desc *desc, const cha
     free(cache);
     return status;
   }
+  uint64_t table = cache->cache->max_blocks * desc->layers * sizeof *cache->cache->blocks;
+  status = charge(actor, 0, DW_RECORD_BYTES + table, "cache's table");
+  if (status != DW_OK) {
+    dw_object_release(&cache->object);
+    return status;
+  }
+  cache->kept_bytes = DW_RECORD_BYTES + table;
   return dw_actor_add(actor, &cache->object);
 }
 
@@ -235,8 +274,7 @@ static void free_program(dw_object *object) {
   for (uint32_t i = 0; i < program->slot_count; i++) dw_object_release(program->slots[i]);
   free(program->slots);
   if (program->shared) dw_engine_release_program(program->actor->engine, program->shared);
-  program->actor->budget_bytes += program->charged_bytes;
-  program->actor->program_bytes -= program->charged_bytes;
+  refund(program->actor, 0, program->kept_bytes);
   free(program);
 }
 
@@ -323,28 +361,38 @@ static dw_status hold_slots(dw_actor *actor, dw_program_object *object, const dw
   return DW_OK;
 }
 
+static uint64_t program_bytes(const dw_program *program) {
+  return DW_RECORD_BYTES + program->view_count * sizeof *program->views + program->op_count * sizeof *program->ops +
+         program->slot_count * (sizeof *program->slots + sizeof(dw_object *)) +
+         program->temp_count * sizeof *program->temps + program->append_count * sizeof *program->appends;
+}
+
+// Scratch memory belongs to the device and is charged to nobody, so a program may
+// not make it larger than all that its actor may have.
+static dw_status check_scratch(dw_actor *actor, const dw_program *program) {
+  if (program->scratch_bytes <= actor->max_memory_bytes) return DW_OK;
+  return dw_fail(&actor->error, DW_LIMIT, "a program with %" PRIu64 " bytes of temps, but max_memory is %" PRIu64,
+                 program->scratch_bytes, actor->max_memory_bytes);
+}
+
 int32_t dw_actor_program_new(dw_actor *actor, const dw_program_desc *desc) {
   dw_program *program = NULL;
   actor->error.code = DW_OK;
   dw_status status = validate(actor, desc, &program);
   if (status != DW_OK) return status;
-  // What the host keeps of a program counts as the actor's memory.
-  uint64_t cost = program->view_count * sizeof *program->views + program->op_count * sizeof *program->ops +
-                  program->slot_count * sizeof *program->slots;
-  dw_program_object *object = calloc(1, sizeof *object);
-  if (!object || cost > actor->budget_bytes) {
+  uint64_t cost = program_bytes(program);
+  status = check_scratch(actor, program);
+  if (status == DW_OK) status = charge(actor, 0, cost, "program");
+  dw_program_object *object = status == DW_OK ? calloc(1, sizeof *object) : NULL;
+  if (!object) {
+    if (status == DW_OK) refund(actor, 0, cost);
     dw_program_free(program);
-    free(object);
-    return object ? dw_fail(&actor->error, DW_LIMIT, "a program of %" PRIu64 " bytes, %" PRIu64
-                            " are left of max_memory", cost, actor->budget_bytes)
-                  : dw_fail(&actor->error, DW_NOMEM, "program");
+    return status == DW_OK ? dw_fail(&actor->error, DW_NOMEM, "program") : status;
   }
-  actor->budget_bytes -= cost;
-  actor->program_bytes += cost;
   *object = (dw_program_object){
       .object = {.kind = DW_OBJECT_PROGRAM, .references = 1, .free = free_program},
       .actor = actor,
-      .charged_bytes = cost};
+      .kept_bytes = cost};
   status = hold_slots(actor, object, program);
   bool compiled_now = false;
   if (status == DW_OK)

@@ -120,19 +120,27 @@ static dw_status instantiate(dw_actor *actor) {
 
 // ---- Messages ---------------------------------------------------------------------
 
+// A deadline that passed stops the runs of its own message only.
+static void set_expiry(dw_actor *actor, uint64_t expires_ns) {
+  pthread_mutex_lock(&actor->lock);
+  atomic_store(&actor->expires_ns, expires_ns);
+  atomic_store(&actor->stop_run, atomic_load(&actor->cancel) || atomic_load(&actor->closing));
+  pthread_mutex_unlock(&actor->lock);
+}
+
 static void begin_message(dw_actor *actor) {
   uint64_t arrived = actor->current->arrived_ns;
   if (arrived > actor->clock_ns) actor->clock_ns = arrived; // the virtual clock never goes back
   actor->last_log[0] = 0;
   actor->error = (dw_error){0};
-  atomic_store(&actor->expires_ns, actor->deadline_ns ? dw_now_ns() + actor->deadline_ns : 0);
+  set_expiry(actor, actor->deadline_ns ? dw_now_ns() + actor->deadline_ns : 0);
 }
 
 static void end_message(dw_actor *actor) {
   dw_message_free(actor->current);
   actor->current = NULL;
   actor->phase = DW_PHASE_IDLE;
-  atomic_store(&actor->expires_ns, 0);
+  set_expiry(actor, 0);
 }
 
 static dw_status guest_failed(dw_actor *actor, const char *what, int32_t code) {
@@ -218,7 +226,7 @@ static dw_status cancel(dw_actor *actor) {
   bool opening = actor->phase == DW_PHASE_OPEN || !actor->opened;
   pthread_mutex_lock(&actor->lock); // a cancel that comes now concerns what comes next
   atomic_store(&actor->cancel, false);
-  atomic_store(&actor->stop_run, false);
+  atomic_store(&actor->stop_run, atomic_load(&actor->closing));
   pthread_mutex_unlock(&actor->lock);
   if (opening) return dw_fail(&actor->error, DW_CANCELLED, "cancelled while it opened");
   end_message(actor);
