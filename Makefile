@@ -13,10 +13,10 @@ all:
 	@$(NINJA) product
 
 run: all
-	@echo "== driftwood prove: what this machine does, claim by claim"
-	$(BUILD)/driftwood prove
 	@echo "== driftwood chat models/default: two messages to a model in a Wasm guest"
 	printf 'Tell me a story.\nWhat is 123 + 456?\n' | $(BUILD)/driftwood chat models/default
+	@echo "== driftwood prove: what this machine does, claim by claim"
+	$(BUILD)/driftwood prove
 
 test:
 	@$(PYTHON) tools/setup.py --tools test
