@@ -218,6 +218,31 @@ dw_status dw_cache_reserve(dw_cache *cache, uint64_t count, dw_error *error) {
 
 void dw_cache_commit(dw_cache *cache, uint64_t count) { cache->rows += count; }
 
+// Rows [from, block_rows) of a block, keys and values of all heads.
+static dw_status clear_rows(const dw_cache *cache, dw_block *block, uint64_t from, const void *zeros, dw_error *error) {
+  uint64_t size_bytes = (cache->block_rows - from) * cache->desc.head_dim * cache->element_bytes;
+  dw_status status = DW_OK;
+  for (uint32_t head = 0; status == DW_OK && head < 2 * cache->desc.kv_heads; head++)
+    status = cache->device->class_->upload(block->buffer, dw_cache_key_offset(cache, head, from) * cache->element_bytes,
+                                           zeros, size_bytes, error);
+  return status;
+}
+
+dw_status dw_cache_forget(dw_cache *cache, dw_error *error) {
+  uint64_t last = cache->rows / cache->block_rows, from = cache->rows % cache->block_rows;
+  drop_blocks(cache, blocks_of(cache, cache->rows));
+  if (from == 0) return DW_OK;
+  void *zeros = calloc((cache->block_rows - from) * cache->desc.head_dim, cache->element_bytes);
+  if (!zeros) return dw_fail(error, DW_NOMEM, "clearing a cache block");
+  dw_status status = DW_OK;
+  for (uint32_t layer = 0; status == DW_OK && layer < cache->desc.layers; layer++) {
+    dw_block *block = *entry(cache, layer, last);
+    if (!is_shared(block)) status = clear_rows(cache, block, from, zeros, error); // a shared one was not written
+  }
+  free(zeros);
+  return status;
+}
+
 dw_status dw_cache_truncate(dw_cache *cache, uint64_t rows, dw_error *error) {
   if (rows > cache->rows)
     return dw_fail(error, DW_BOUNDS, "%llu rows of a cache that has %llu", (unsigned long long)rows,

@@ -64,6 +64,11 @@ dw_status dw_cache_reserve(dw_cache *cache, uint64_t count, dw_error *error);
 // The rows that a run has written become part of the cache.
 void dw_cache_commit(dw_cache *cache, uint64_t count);
 
+// What a run that did not end has written is no part of the cache and depends on
+// when it was stopped: blocks behind the length are given back, and the rest of the
+// last one is zero again.  NOMEM, or what the device answers.
+dw_status dw_cache_forget(dw_cache *cache, dw_error *error);
+
 // Forgets rows from `rows` on, and gives back the blocks that hold none of the
 // others.  BOUNDS: more than there are.
 dw_status dw_cache_truncate(dw_cache *cache, uint64_t rows, dw_error *error);

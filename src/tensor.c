@@ -528,9 +528,12 @@ void dw_actor_finish_submitted(dw_actor *actor) {
   dw_program_object *object = actor->submitted;
   const dw_program *program = object->shared->program;
   if (actor->run.status == DW_OK) actor->run.status = check_models(object, &actor->run.error);
-  for (uint32_t i = 0; actor->run.status == DW_OK && i < program->append_count; i++)
-    dw_cache_commit(((dw_cache_object *)object->slots[program->appends[i].slot])->cache,
-                    (uint64_t)dw_affine_value(program->appends[i].rows, actor->run.params));
+  dw_status status = actor->run.status;
+  for (uint32_t i = 0; i < program->append_count; i++) {
+    dw_cache *cache = ((dw_cache_object *)object->slots[program->appends[i].slot])->cache;
+    if (status == DW_OK) dw_cache_commit(cache, (uint64_t)dw_affine_value(program->appends[i].rows, actor->run.params));
+    else if (dw_cache_forget(cache, &actor->run.error) != DW_OK) actor->run.status = actor->run.error.code;
+  }
   actor->submitted = NULL;
   dw_object_release(&object->object);
 }

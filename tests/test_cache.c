@@ -209,6 +209,47 @@ static void test_truncate(void) {
   close_device();
 }
 
+// What a run that did not end wrote depends on when it was stopped.
+static void check_forget(bool discrete) {
+  open_device(&(dw_fake_options){.discrete = discrete});
+  uint64_t budget = 1 << 30;
+  dw_cache *cache = new_cache(&small, &budget);
+  append(cache, 20);
+  uint64_t before = budget, end = 3 * cache->block_rows;
+  CHECK_OK(dw_cache_reserve(cache, end - 20, &error), &error);
+  float *elements = malloc(cache->block_bytes);
+  for (uint32_t layer = 0; layer < small.layers; layer++) {
+    with_block(cache, layer, 1, elements, false);
+    for (uint64_t row = 20 - cache->block_rows; row < cache->block_rows; row++)
+      for (uint32_t head = 0; head < 2 * small.kv_heads; head++) // keys, then values
+        elements[dw_cache_key_offset(cache, head, row) + row] = 7;
+    with_block(cache, layer, 1, elements, true);
+  }
+  CHECK_OK(dw_cache_forget(cache, &error), &error);
+  CHECK_EQ(budget, before);
+  CHECK_EQ(cache->rows, 20);
+  check_rows(cache);
+  CHECK_OK(dw_cache_reserve(cache, 1, &error), &error);
+  for (uint32_t layer = 0; layer < small.layers; layer++) {
+    with_block(cache, layer, 1, elements, false);
+    for (uint64_t row = 20 - cache->block_rows; row < cache->block_rows; row++)
+      for (uint32_t head = 0; head < 2 * small.kv_heads; head++)
+        for (uint32_t i = 0; i < small.head_dim; i++) CHECK(elements[dw_cache_key_offset(cache, head, row) + i] == 0);
+  }
+  free(elements);
+  CHECK_OK(dw_cache_truncate(cache, 16, &error), &error); // nothing behind a full block
+  CHECK_OK(dw_cache_forget(cache, &error), &error);
+  check_rows(cache);
+  dw_cache_free(cache);
+  CHECK_EQ(budget, 1 << 30);
+  close_device();
+}
+
+static void test_forget(void) {
+  check_forget(false);
+  check_forget(true);
+}
+
 static void check_fork(bool discrete) {
   open_device(&(dw_fake_options){.discrete = discrete});
   uint64_t budget = 1 << 30, fork_budget = 1 << 30;
@@ -379,6 +420,7 @@ static const dw_case cases[] = {
     {"append", "rows go where the layout says, blocks come as needed", test_append},
     {"reserve_again", "blocks that are there are free", test_reserve_again},
     {"truncate", "whole blocks go back", test_truncate},
+    {"forget", "rows of a run that did not end leave no trace", test_forget},
     {"fork", "a fork shares all and copies the block it writes", test_fork},
     {"fork_discrete", "the same in memory that the host cannot read", test_fork_discrete},
     {"fork_full_blocks", "only partial blocks are copied", test_fork_full_blocks},

@@ -256,7 +256,7 @@ static void test_descriptor(void) {
   begin(&t, (dw_actor_desc){0});
   struct pollfd poller = {.fd = dw_actor_descriptor(t.actor), .events = POLLIN};
   CHECK_EQ(poll(&poller, 1, 0), 1);
-  CHECK_OK(dw_actor_send(t.actor, "sleep 20", 8, &error), &error);
+  CHECK_OK(dw_actor_send(t.actor, "sleep 3", 7, &error), &error);
   CHECK_EQ(poll(&poller, 1, 0), 0);
   CHECK_EQ(poll(&poller, 1, 60000), 1);
   CHECK_OK(dw_actor_wait(t.actor, 0, &error), &error);
