@@ -95,7 +95,8 @@ static bool find(dw_actor *actor, wasmtime_instance_t *instance, const char *nam
 static dw_status instantiate(dw_actor *actor) {
   actor->store = wasmtime_store_new(actor->engine->wasm, actor, NULL);
   actor->context = wasmtime_store_context(actor->store);
-  wasmtime_store_limiter(actor->store, -1, 1 << 20, 1, 4, 1);
+  // Tables are charged to nobody: 4 of 65,536 elements at most, 1 instance, 1 memory.
+  wasmtime_store_limiter(actor->store, -1, 1 << 16, 1, 4, 1);
   wasmtime_store_epoch_deadline_callback(actor->store, on_epoch, actor, NULL);
   wasmtime_instance_t instance;
   wasm_trap_t *trap = NULL;

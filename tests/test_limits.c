@@ -89,6 +89,27 @@ static void test_refund(void) {
   end(actor);
 }
 
+// A guest whose tables of functions would take 32 MiB that nobody is charged for:
+// types, functions, 4 tables of 2^20, memory, exports, code.
+static void test_tables(void) {
+  static const char module[] =
+      "\0asm\1\0\0\0"
+      "\1\x0a\2\x60\1\x7f\1\x7f\x60\0\1\x7f"
+      "\3\4\3\0\0\1"
+      "\4\x15\4\x70\0\x80\x80\x40\x70\0\x80\x80\x40\x70\0\x80\x80\x40\x70\0\x80\x80\x40"
+      "\5\3\1\0\1"
+      "\7\x40\4\6memory\2\0\x0e" "driftwood_open\0\0\x11" "driftwood_message\0\1\x0e" "driftwood_step\0\2"
+      "\x0a\x10\3\4\0\x41\0\x0b\4\0\x41\0\x0b\4\0\x41\3\x0b";
+  dw_error error = {0};
+  dw_actor *actor = begin((dw_actor_desc){0}), *large = NULL;
+  dw_guest *tables = NULL;
+  CHECK_OK(dw_guest_load_bytes(engine, module, sizeof module - 1, &tables, &error), &error);
+  CHECK_STATUS(dw_actor_open(engine, &(dw_actor_desc){.guest = tables}, &large, &error), DW_TRAP, &error);
+  CHECK(strstr(error.detail, "table"));
+  dw_guest_close(tables);
+  end(actor);
+}
+
 // ---- Time -----------------------------------------------------------------------------
 
 static void slow_emit(void *user, dw_actor *actor, const void *bytes, size_t size_bytes) {
@@ -157,6 +178,7 @@ static const dw_case cases[] = {
     {"empty_caches", "a cache is charged for its table", test_empty_caches},
     {"scratch", "a program's scratch memory is at most max_memory", test_scratch},
     {"heads", "an Attention of absurdly many heads is refused", test_heads},
+    {"tables", "a guest's tables of functions are limited", test_tables},
     {"refund", "what was charged comes back", test_refund},
     {"late", "a message that ended late leaves the next one alone", test_late},
     {"growths", "a memory that grows often is not imported in ever more pieces", test_growths},

@@ -4,6 +4,7 @@
 #include "tests/dw_test.h"
 #include "tests/guest_path.h"
 
+#include <pthread.h>
 #include <time.h>
 
 static dw_engine *engine;
@@ -114,10 +115,39 @@ static void test_send(void) {
   close_all();
 }
 
+static void *close_soon(void *receiver) {
+  struct timespec pause = {.tv_nsec = 1000000 + (long)((uintptr_t)receiver / 64 % 16) * 200000};
+  nanosleep(&pause, NULL);
+  dw_actor_close(receiver);
+  return NULL;
+}
+
+// The receiver goes while tensors are under way to it, before and after; nothing is
+// read after it was freed, and nothing is left behind.
+static void test_send_while_closing(void) {
+  open_all();
+  for (int round = 0; round < 20; round++) {
+    static char from[1 << 14], to[1 << 14];
+    from[0] = to[0] = 0;
+    dw_error error = {0};
+    dw_actor *receiver = open_actor((dw_actor_desc){0}, to);
+    const dw_peer peer = {"friend", receiver};
+    dw_actor *sender = open_actor((dw_actor_desc){.peers = &peer, .peer_count = 1}, from);
+    for (int i = 0; i < 20; i++) CHECK_OK(dw_actor_send(sender, "send friend", 11, &error), &error);
+    pthread_t closer;
+    CHECK_EQ(pthread_create(&closer, NULL, close_soon, receiver), 0);
+    CHECK_OK(dw_actor_wait(sender, UINT64_MAX, &error), &error);
+    pthread_join(closer, NULL);
+    dw_actor_close(sender);
+  }
+  close_all();
+}
+
 static const dw_case cases[] = {
     {"clock", "the clock is the message's arrival and a tick a reading", test_clock},
     {"random", "the random source is the seed's", test_random},
     {"log", "standard error goes to the log, line by line, without control characters", test_log},
     {"send", "a sent tensor is sealed, shared and accounted for", test_send},
+    {"send_while_closing", "an actor closes while tensors are sent to it", test_send_while_closing},
 };
 DW_TEST_MAIN(cases)
