@@ -1,7 +1,7 @@
 // Guests: what a module must and may not have, and the cache of compiled ones.
 //
-// A cache entry is a small header with the SHA-256 of what follows, then
-// Wasmtime's serialised module.  Wasmtime trusts what it deserialises, so an
+// A cache entry is a small header with the SHA-256 of the entry's key and of what
+// follows, then Wasmtime's serialised module.  Wasmtime trusts what it deserialises, so an
 // entry is taken only from a file that this user owns and nobody else can write,
 // read once into memory, and only if its digest is right.
 #include "runtime.h"
@@ -18,11 +18,11 @@
 #include <unistd.h>
 
 #define MAX_GUEST_BYTES (UINT64_C(256) << 20)
-#define ENTRY_MAGIC {'D', 'W', 'M', 'O', 'D', 0, 0, 1}
+#define ENTRY_MAGIC {'D', 'W', 'M', 'O', 'D', 0, 0, 2}
 
 typedef struct entry_header {
   char magic[8];
-  unsigned char digest[32];    // of the rest of the file
+  unsigned char digest[32];    // of the key and the rest of the file
 } entry_header;
 
 // ---- What a module has to look like -------------------------------------------------
@@ -103,6 +103,15 @@ static void entry_path(const dw_engine *engine, const unsigned char *key, char *
   snprintf(path, capacity, "%s/%s.cwasm", engine->cache_dir, hex);
 }
 
+// With the key in it, a guest's entry under the name of another's is none.
+static void content_digest(const unsigned char *key, const void *bytes, size_t size_bytes, unsigned char *digest) {
+  dw_sha256 hash;
+  dw_sha256_begin(&hash);
+  dw_sha256_add(&hash, key, 32);
+  dw_sha256_add(&hash, bytes, size_bytes);
+  dw_sha256_end(&hash, digest);
+}
+
 static bool read_all(int fd, void *bytes, size_t size_bytes) {
   for (size_t done = 0; done < size_bytes;) {
     ssize_t got = read(fd, (char *)bytes + done, size_bytes - done);
@@ -127,7 +136,7 @@ static bool only_ours(const struct stat *info) {
   return S_ISREG(info->st_mode) && info->st_uid == geteuid() && !(info->st_mode & (S_IWGRP | S_IWOTH));
 }
 
-static wasmtime_module_t *read_entry(dw_engine *engine, const char *path) {
+static wasmtime_module_t *read_entry(dw_engine *engine, const char *path, const unsigned char *key) {
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0) return NULL;
   struct stat info;
@@ -141,7 +150,7 @@ static wasmtime_module_t *read_entry(dw_engine *engine, const char *path) {
     unsigned char digest[32];
     bytes = malloc(size_bytes);
     if (bytes && read_all(fd, bytes, size_bytes)) {
-      dw_sha256_of(bytes, size_bytes, digest);
+      content_digest(key, bytes, size_bytes, digest);
       wasmtime_error_t *failed = NULL;
       if (memcmp(digest, header.digest, sizeof digest) == 0)
         failed = wasmtime_module_deserialize(engine->wasm, bytes, size_bytes, &module);
@@ -157,7 +166,7 @@ static wasmtime_module_t *read_entry(dw_engine *engine, const char *path) {
 }
 
 // A cache that cannot be written costs time, nothing else; the log says so.
-static void write_entry(dw_engine *engine, const char *path, wasmtime_module_t *module) {
+static void write_entry(dw_engine *engine, const char *path, const unsigned char *key, wasmtime_module_t *module) {
   wasm_byte_vec_t bytes;
   wasmtime_error_t *failed = wasmtime_module_serialize(module, &bytes);
   if (failed) {
@@ -165,7 +174,7 @@ static void write_entry(dw_engine *engine, const char *path, wasmtime_module_t *
     return;
   }
   entry_header header = {.magic = ENTRY_MAGIC};
-  dw_sha256_of(bytes.data, bytes.size, header.digest);
+  content_digest(key, bytes.data, bytes.size, header.digest);
   char temporary[4200];
   snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
   int fd = mkstemp(temporary); // 0600
@@ -190,7 +199,7 @@ static dw_status compile(dw_guest *guest, const void *wasm, size_t size_bytes, d
   entry_digest(wasm, size_bytes, guest->digest, key);
   if (engine->cache_dir) {
     entry_path(engine, key, path, sizeof path);
-    guest->module = read_entry(engine, path);
+    guest->module = read_entry(engine, path, key);
     guest->was_cached = guest->module != NULL;
   }
   if (guest->module) return DW_OK;
@@ -224,7 +233,7 @@ dw_status dw_guest_load_bytes(dw_engine *engine, const void *wasm, size_t size_b
     char path[4100];
     entry_digest(wasm, size_bytes, digest, key);
     entry_path(engine, key, path, sizeof path);
-    write_entry(engine, path, guest->module);
+    write_entry(engine, path, key, guest->module);
   }
   *answer = guest;
   return DW_OK;

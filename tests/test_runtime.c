@@ -379,6 +379,21 @@ static void test_module_cache(void) {
   close(fd);
   CHECK(!load_cached(directory));
 
+  char other[4200]; // another guest's entry, whole and ours, under this one's name
+  talk t;
+  dw_error error = {0};
+  dw_guest *courteous;
+  CHECK(unlink(path) == 0);
+  CHECK_OK(dw_engine_open(&(dw_engine_desc){.device = "cpu", .threads = 1, .cache_dir = directory}, &t.engine, &error),
+           &error);
+  CHECK_OK(dw_guest_load(t.engine, dw_test_guest("courteous"), &courteous, &error), &error);
+  dw_guest_close(courteous);
+  CHECK_OK(dw_engine_close(t.engine, &error), &error);
+  first_file(directory, other, sizeof other);
+  CHECK(rename(other, path) == 0);
+  CHECK(!load_cached(directory));
+  CHECK(load_cached(directory));
+
   CHECK(truncate(path, 1000) == 0);
   CHECK(!load_cached(directory));
   CHECK(truncate(path, 0) == 0);
