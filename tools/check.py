@@ -4,7 +4,7 @@
   tools/check.py [asan] [tsan] [aarch64] [fuzz] [apple]     (default: all)
 
 asan     all C tests with AddressSanitizer and UndefinedBehaviorSanitizer
-tsan     the same with ThreadSanitizer
+tsan     the same with ThreadSanitizer, but for test_prove, which measures resident memory
 aarch64  the library without the runtime, cross-built by zig and run by qemu-user
 fuzz     a short run of each fuzz target from its seeds
 apple    all C and Objective-C compiled for macOS on aarch64, warnings as errors
