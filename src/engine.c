@@ -20,6 +20,14 @@ void dw_engine_log(dw_engine *engine, dw_log_level level, dw_actor *actor, const
   if (engine->on_log) engine->on_log(engine->user, level, actor, line);
 }
 
+void dw_engine_log_guest(dw_actor *actor, dw_log_level level, char *line) {
+  for (unsigned char *c = (unsigned char *)line; *c; c++) {
+    if (*c < 0x20 || *c == 0x7f) *c = ' ';
+    else if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0) c[0] = c[1] = ' '; // U+0080 to U+009F
+  }
+  dw_engine_log(actor->engine, level, actor, line);
+}
+
 // ---- The ticker -------------------------------------------------------------------
 // Interrupts guest code (by epoch) so that limits are looked at, and stops device
 // work of actors whose deadline has passed.  Sleeps while nobody is busy.

@@ -82,11 +82,10 @@ HOST(log_line) {
   const char *bytes = dw_actor_at(actor, ARGUMENT(1), length, 1, "log");
   if (!bytes) return actor->error.code;
   char line[4097];
-  for (uint32_t i = 0; i < length; i++) // a guest must not steer the embedder's terminal
-    line[i] = (unsigned char)bytes[i] < 0x20 || bytes[i] == 0x7f ? ' ' : bytes[i];
+  for (uint32_t i = 0; i < length; i++) line[i] = bytes[i] ? bytes[i] : ' ';
   line[length] = 0;
+  dw_engine_log_guest(actor, (dw_log_level)level, line);
   if (level == DW_LOG_ERROR) snprintf(actor->last_log, sizeof actor->last_log, "%.199s", line);
-  dw_engine_log(actor->engine, (dw_log_level)level, actor, line);
   return DW_OK;
 }
 

@@ -90,6 +90,9 @@ struct dw_engine {
 };
 
 void dw_engine_log(dw_engine *engine, dw_log_level level, dw_actor *actor, const char *line);
+// A guest's line, in which control characters become blanks: it must not steer the
+// terminal that the embedder may show it on.
+void dw_engine_log_guest(dw_actor *actor, dw_log_level level, char *line);
 // Imports the mapping that holds `tensor`, or shares the import of another actor.
 dw_status dw_engine_import_model(dw_engine *engine, dw_model *model, const dw_model_tensor_info *tensor,
                                  dw_model_import **import, dw_error *error);

@@ -55,14 +55,14 @@ typedef struct line_buffer {
 
 static void flush_line(line_buffer *line) {
   line->text[line->length] = 0;
-  if (line->length) dw_engine_log(line->actor->engine, line->level, line->actor, line->text);
+  if (line->length) dw_engine_log_guest(line->actor, line->level, line->text);
   line->length = 0;
 }
 
 static void add_to_line(line_buffer *line, const char *bytes, uint32_t count) {
   for (uint32_t i = 0; i < count; i++) {
     char c = bytes[i];
-    if (c != '\n') line->text[line->length++] = (unsigned char)c < 0x20 || c == 0x7f ? ' ' : c;
+    if (c != '\n') line->text[line->length++] = c ? c : ' ';
     if (c == '\n' || line->length == sizeof line->text - 1) flush_line(line);
   }
 }

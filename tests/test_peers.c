@@ -85,7 +85,7 @@ static void test_log(void) {
   open_all();
   dw_actor *actor = open_actor((dw_actor_desc){0}, emitted);
   tell(actor, "log");
-  CHECK_STR(logged, "[one][two [31m]"); // no escape reaches a terminal
+  CHECK_STR(logged, "[one][two [31m  2J]"); // no escape reaches a terminal
   dw_actor_close(actor);
   close_all();
 }

@@ -63,7 +63,7 @@ DW_EXPORT(driftwood_message) int32_t driftwood_message(uint32_t length) {
   if (tensor > 0) receive(tensor);
   else if (strcmp(message, "time") == 0) tell_time();
   else if (strcmp(message, "random") == 0) tell_random();
-  else if (strcmp(message, "log") == 0) write(2, "one\ntwo\x1b[31m\n", 13);
+  else if (strcmp(message, "log") == 0) write(2, "one\ntwo\x1b[31m\xc2\x9b\x32J\n", 17);
   else if (strncmp(message, "send ", 5) == 0) send_to(message + 5);
   return DW_OK;
 }
