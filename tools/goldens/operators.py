@@ -212,7 +212,8 @@ def unary(file, values, **more):
     file.case("f16", [values(5, 9, dtype=F16)], out=(F16,), **more)
     file.case("bf16", [values(5, 9, dtype=BF16)], out=(BF16,), **more)
     file.case("f16_to_f32", [values(2, 17, dtype=F16)], **more)
-    file.case("strided", [values(4, 6)], views={"in0": View((4, 6), (1, 0), gap=1), "out0": View((4, 6), gap=3)}, **more)
+    file.case("strided", [values(4, 6)], **more,
+              views={"in0": View((4, 6), (1, 0), gap=1), "out0": View((4, 6), gap=3)})
 
 
 def swish(file, values):
@@ -247,7 +248,6 @@ def softmax(file, values):
 
 def rms_normalization(file, values):
     def case(name, x, scale, epsilon=1e-5, **more):
-        # The attribute is an F32.
         file.case(name, [x, scale], attributes={"axis": -1, "epsilon": epsilon}, f=(epsilon,), **more)
 
     case("vector", values(31), values(31))
@@ -294,7 +294,7 @@ def rotary_embedding(file, values):
     file.case("tables_bf16", [values(1, 4, 2 * 8), *tables(4, 4, BF16, batch=True), None],
               attributes={"num_heads": 2}, i=(2,))
     file.case("heads_permuted", [values(1, 3, 6, 8), *tables(9, 4), np.array([[2, 3, 4, 5, 6, 7]], np.int32)],
-              attributes={}, views={"in0": View((1, 3, 6, 8), (0, 2, 1, 3)), "out0": View((1, 3, 6, 8), (0, 2, 1, 3), gap=2)})
+              views={"in0": View((1, 3, 6, 8), (0, 2, 1, 3)), "out0": View((1, 3, 6, 8), (0, 2, 1, 3), gap=2)})
 
 
 def attention(file, values):
