@@ -5,37 +5,15 @@
 #include <string.h>
 
 #define SET_NAME "portable"
-#define UNROLL // its vectors are loops already
-#define W 16
+#define UNROLL // its lanes are loops
+#define W 1
 #define PANEL_M 2
 #define PANEL_N 4
-#define DIRECT_M 4
-#define DOTS_M 2
+#define DIRECT_M 2
+#define DOTS_M 1
 #define DOTS_N(m) 4
 
-typedef struct V {
-  float lane[W];
-} V;
-
-#define EACH(expression)                                                                                           \
-  V y;                                                                                                             \
-  for (int l = 0; l < W; l++) y.lane[l] = (expression);                                                            \
-  return y
-
-static inline V v_set(float value) { EACH(value); }
-static inline V v_zero(void) { return v_set(0); }
-static inline V v_load(const float *from) { EACH(from[l]); }
-static inline void v_store(float *to, V value) { memcpy(to, value.lane, sizeof value.lane); }
-static inline V v_add(V a, V b) { EACH(a.lane[l] + b.lane[l]); }
-static inline V v_sub(V a, V b) { EACH(a.lane[l] - b.lane[l]); }
-static inline V v_mul(V a, V b) { EACH(a.lane[l] * b.lane[l]); }
-static inline V v_div(V a, V b) { EACH(a.lane[l] / b.lane[l]); }
-static inline V v_fma(V a, V b, V c) { EACH(fmaf(a.lane[l], b.lane[l], c.lane[l])); }
-static inline V v_max(V a, V b) { EACH(a.lane[l] > b.lane[l] ? a.lane[l] : b.lane[l]); }
-static inline V v_min(V a, V b) { EACH(a.lane[l] < b.lane[l] ? a.lane[l] : b.lane[l]); }
-static inline V v_less(V a, V b, V x, V z) { EACH(a.lane[l] < b.lane[l] ? x.lane[l] : z.lane[l]); }
-static inline V v_abs(V x) { EACH(fabsf(x.lane[l])); }
-static inline V v_sign(V magnitude, V sign) { EACH(copysignf(magnitude.lane[l], sign.lane[l])); }
+typedef float V;
 
 static inline float from_bits(uint32_t bits) {
   float value;
@@ -49,41 +27,47 @@ static inline uint32_t to_bits(float value) {
   return bits;
 }
 
-static inline V v_canonical(V x) { EACH(x.lane[l] == x.lane[l] ? x.lane[l] : from_bits(0x7FC00000)); }
-static inline V v_load_f16(const uint16_t *from) { EACH(dw_f16_to_f32(from[l])); }
-static inline V v_load_bf16(const uint16_t *from) { EACH(from_bits((uint32_t)from[l] << 16)); }
-static inline void v_store_f16(uint16_t *to, V x) {
-  for (int l = 0; l < W; l++) to[l] = dw_f32_to_f16(x.lane[l]);
-}
-static inline void v_store_bf16(uint16_t *to, V x) {
-  for (int l = 0; l < W; l++) to[l] = dw_f32_to_bf16(x.lane[l]);
-}
+static inline V v_zero(void) { return 0; }
+static inline V v_set(float value) { return value; }
+static inline V v_load(const float *from) { return *from; }
+static inline void v_store(float *to, V value) { *to = value; }
+static inline V v_add(V a, V b) { return a + b; }
+static inline V v_sub(V a, V b) { return a - b; }
+static inline V v_mul(V a, V b) { return a * b; }
+static inline V v_div(V a, V b) { return a / b; }
+static inline V v_fma(V a, V b, V c) { return fmaf(a, b, c); }
+static inline V v_max(V a, V b) { return a > b ? a : b; }
+static inline V v_min(V a, V b) { return a < b ? a : b; }
+static inline V v_less(V a, V b, V x, V y) { return a < b ? x : y; }
+static inline V v_abs(V x) { return fabsf(x); }
+static inline V v_sign(V magnitude, V sign) { return copysignf(magnitude, sign); }
+static inline V v_canonical(V x) { return x == x ? x : from_bits(0x7FC00000); }
+static inline V v_load_f16(const uint16_t *from) { return dw_f16_to_f32(*from); }
+static inline V v_load_bf16(const uint16_t *from) { return from_bits((uint32_t)*from << 16); }
+static inline void v_store_f16(uint16_t *to, V x) { *to = dw_f32_to_f16(x); }
+static inline void v_store_bf16(uint16_t *to, V x) { *to = dw_f32_to_bf16(x); }
 
 static inline void v_powers(V t, V *low, V *high) {
-  for (int l = 0; l < W; l++) {
-    uint32_t n = to_bits(t.lane[l]) - to_bits(12582912.0f);
-    uint32_t half = n >> 1 | (n & 0x80000000u); // n / 2, rounded down
-    low->lane[l] = from_bits((half + 127) << 23);
-    high->lane[l] = from_bits((n - half + 127) << 23);
-  }
+  uint32_t n = to_bits(t) - to_bits(12582912.0f);
+  uint32_t half = n >> 1 | (n & 0x80000000u); // n / 2, rounded down
+  *low = from_bits((half + 127) << 23);
+  *high = from_bits((n - half + 127) << 23);
 }
 
 typedef struct F {
-  V part[1];
+  V part[DW_LANES];
 } F;
 typedef struct four {
   float value[4];
 } four;
 
-static inline float tree(V v) {
-  for (int half = W / 2; half > 0; half /= 2)
-    for (int l = 0; l < half; l++) v.lane[l] += v.lane[l + half];
-  return v.lane[0] == v.lane[0] ? v.lane[0] : from_bits(0x7FC00000);
+static inline float tree(F f) {
+  for (int half = DW_LANES / 2; half > 0; half /= 2)
+    for (int l = 0; l < half; l++) f.part[l] += f.part[l + half];
+  return v_canonical(f.part[0]);
 }
 
-static inline four fold_four(F a, F b, F c, F d) {
-  return (four){{tree(a.part[0]), tree(b.part[0]), tree(c.part[0]), tree(d.part[0])}};
-}
+static inline four fold_four(F a, F b, F c, F d) { return (four){{tree(a), tree(b), tree(c), tree(d)}}; }
 
 #include "kernels_body.h"
 
