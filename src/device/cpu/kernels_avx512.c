@@ -7,7 +7,7 @@
 #define W 16
 #define PANEL_M 6
 #define PANEL_N 4
-#define DIRECT_M 12
+#define DIRECT_M 512
 #define DOTS_M 6
 #define DOTS_N(m) 4
 

@@ -7,7 +7,8 @@
 #define BLOCK_K 512            // a multiple of 16
 #define PANEL_N 4              // of every set: what `fold` takes
 
-#define TILE_BYTES (UINT64_C(1) << 20)     // of weights a tile streams at most
+// Of weights a tile streams at most, so that they stay in the second-level cache.
+#define TILE_BYTES (UINT64_C(1) << 18)
 #define TILE_MIN_BYTES (UINT64_C(1) << 15)
 
 typedef struct job {
