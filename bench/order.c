@@ -1,6 +1,6 @@
 // order.c: does the canonical order of sums cost speed?
 //
-//   order [THREADS]     build: see the comment in docs/numerics.md, or `make figures`
+//   build/bench/order [THREADS]     built by `ninja -C build bench`
 //
 // Compares MatMul on the CPU device with what the machine can do: a matrix-vector
 // product over bfloat16 weights with reading the same bytes, a blocked product with
