@@ -112,6 +112,7 @@ bool llm_text_end(llm_text *text) {
 }
 
 void llm_text_take(llm_text *text) {
+  if (!text->ready_bytes) return; // nothing may be held at all, not even a buffer
   text->held_bytes -= text->ready_bytes;
   memmove(text->held, text->held + text->ready_bytes, text->held_bytes);
   text->ready_bytes = 0;
